@@ -1,0 +1,30 @@
+// Package deps is temporary: it keeps the modules in go.mod while packages are being written.
+package deps
+
+import (
+	_ "github.com/alecthomas/kong"
+	_ "github.com/alecthomas/kong-yaml"
+	_ "github.com/alicebob/miniredis/v2"
+	_ "github.com/bbrks/go-blurhash"
+	_ "github.com/cloudevents/sdk-go/v2/event"
+	_ "github.com/disintegration/imaging"
+	_ "github.com/dop251/goja"
+	_ "github.com/galdor/go-thumbhash"
+	_ "github.com/go-text/render"
+	_ "github.com/go-text/typesetting/shaping"
+	_ "github.com/google/go-cmp/cmp"
+	_ "github.com/h2non/bimg"
+	_ "github.com/hibiken/asynq"
+	_ "github.com/jedib0t/go-pretty/v6/table"
+	_ "github.com/minio/minio-go/v7"
+	_ "github.com/oklog/ulid/v2"
+	_ "github.com/redis/go-redis/v9"
+	_ "github.com/santhosh-tekuri/jsonschema/v6"
+	_ "github.com/u2takey/ffmpeg-go"
+	_ "github.com/yalue/onnxruntime_go"
+	_ "go.uber.org/goleak"
+	_ "golang.org/x/image/draw"
+	_ "golang.org/x/sync/errgroup"
+	_ "golang.org/x/sys/unix"
+	_ "google.golang.org/protobuf/encoding/protowire"
+)

@@ -1,0 +1,83 @@
+package pipeline
+
+import (
+	"context"
+	"io"
+)
+
+// File is a source staged in the workspace.
+type File struct {
+	Path   string // inside the workspace, slash-separated
+	Type   Type   // sniffed
+	Size   int64  // bytes
+	SHA256 string // lower-case hex
+}
+
+// Plan is a work order that only the Processor that made it understands.
+type Plan interface {
+	// Digest identifies everything that shapes the output: edits, profile, engine version. Lower-case hex.
+	Digest() string
+}
+
+// Sample is one canonical raster for the classifier: packed 8-bit sRGB, row by row, no padding, in a workspace file.
+type Sample struct {
+	Path   string `json:"path"`
+	Offset int64  `json:"offset"` // bytes into the file
+	Width  int    `json:"width"`
+	Height int    `json:"height"`
+	AtMS   int64  `json:"at_ms"` // place in the delivered video, 0 for a still
+}
+
+// Rendered is what one decode of a source gave.
+type Rendered struct {
+	Part    Part     `json:"part"`    // kind, sizes, durations, waveform, placeholder; renditions with Path set, Key empty
+	Samples []Sample `json:"samples"` // empty for voice
+	Planned int      `json:"planned"` // samples the plan asked for
+}
+
+// Processors opens a Processor for one message.
+type Processors interface {
+	// Open returns a Processor whose files live in ws. It must be closed.
+	Open(ctx context.Context, ws *Workspace) (Processor, error)
+}
+
+// Processor turns the items of one message into renditions. It is safe for concurrent use.
+//
+//  1. A file that cannot be taken is an *Error with a code that is a result; anything else is our own trouble.
+//  2. A call ends when ctx does, with everything it started dead.
+//  3. Whatever it writes lies in the workspace it was opened with.
+type Processor interface {
+	// Identify reads headers only.
+	Identify(ctx context.Context, f File) (Media, error)
+	// Plan decides, without I/O, what Render will make of media that passed the limits.
+	Plan(item Item, m Media) (Plan, error)
+	// Render carries out plan, decoding f once. progress is called with 0..100, from one goroutine, and may be nil.
+	Render(ctx context.Context, f File, plan Plan, progress func(percent float64)) (*Rendered, error)
+	// Verify probes every rendition again: it plays, it is what it says, it carries no metadata.
+	Verify(ctx context.Context, r *Rendered) error
+	// Close ends everything that was started for the message.
+	Close() error
+}
+
+// Moderator finds out what media show.
+type Moderator interface {
+	// Screen scores samples, of which planned were asked for. Its own trouble is in Facts.Status as well as in err;
+	// the Facts it returns are usable in every case.
+	Screen(ctx context.Context, ws *Workspace, samples []Sample, planned int) (Facts, error)
+	// Model names the model that Screen uses.
+	Model() ModelRef
+}
+
+// Policy decides who may see what. It is pure: no I/O, no clock, no randomness.
+type Policy interface {
+	// Gate decides from ages and contact alone, before any byte is fetched. ok = the recipient may be served.
+	Gate(conv ConversationKind, s Sender, r Recipient) (d Decision, ok bool)
+	// Decide decides for one recipient and one ready part of the given kind.
+	Decide(f Facts, kind Kind, s Sender, r Recipient) Decision
+}
+
+// SourceStore is where originals are read from. Originals are never written or deleted by us.
+type SourceStore interface {
+	// Open returns the object and its size. An absent object is CodeSourceMissing, anything else CodeStorageUnavailable.
+	Open(ctx context.Context, key string) (io.ReadCloser, int64, error)
+}

@@ -1,0 +1,195 @@
+package pipeline
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+// SniffLen is how many leading bytes Sniff wants, fewer where the file is shorter.
+const SniffLen = 4096
+
+// Family says which decoder a type belongs to.
+type Family string
+
+// The families. Media may hold sound, pictures or both; only a probe tells.
+const (
+	FamilyImage Family = "image" // libvips
+	FamilyMedia Family = "media" // ffmpeg
+)
+
+// Type is what a file's leading bytes say it is. Names and declared types are never asked.
+type Type struct {
+	MIME    string `json:"mime"`
+	Family  Family `json:"family"`
+	Demuxer string `json:"demuxer,omitempty"` // ffmpeg demuxer to force: the file is read as this or not at all
+	Ext     string `json:"ext"`               // our own extension for the staged file, with its dot
+}
+
+// The types taken. One row here, a probe and a plan in transcode: that is a new input type.
+var (
+	TypeJPEG = Type{"image/jpeg", FamilyImage, "", ".jpg"}
+	TypePNG  = Type{"image/png", FamilyImage, "", ".png"}
+	TypeAPNG = Type{"image/apng", FamilyImage, "apng", ".apng"}
+	TypeGIF  = Type{"image/gif", FamilyImage, "gif", ".gif"}
+	TypeWebP = Type{"image/webp", FamilyImage, "", ".webp"}
+	TypeHEIC = Type{"image/heic", FamilyImage, "", ".heic"}
+	TypeAVIF = Type{"image/avif", FamilyImage, "", ".avif"}
+	TypeMP4  = Type{"video/mp4", FamilyMedia, "mov", ".mp4"}
+	TypeMOV  = Type{"video/quicktime", FamilyMedia, "mov", ".mov"}
+	Type3GP  = Type{"video/3gpp", FamilyMedia, "mov", ".3gp"}
+	TypeM4A  = Type{"audio/mp4", FamilyMedia, "mov", ".m4a"}
+	TypeWebM = Type{"video/webm", FamilyMedia, "matroska", ".webm"}
+	TypeMKV  = Type{"video/x-matroska", FamilyMedia, "matroska", ".mkv"}
+	TypeOgg  = Type{"audio/ogg", FamilyMedia, "ogg", ".ogg"}
+	TypeMP3  = Type{"audio/mpeg", FamilyMedia, "mp3", ".mp3"}
+	TypeAAC  = Type{"audio/aac", FamilyMedia, "aac", ".aac"}
+	TypeWAV  = Type{"audio/wav", FamilyMedia, "wav", ".wav"}
+	TypeFLAC = Type{"audio/flac", FamilyMedia, "flac", ".flac"}
+	TypeAMR  = Type{"audio/amr", FamilyMedia, "amr", ".amr"}
+	TypeCAF  = Type{"audio/x-caf", FamilyMedia, "caf", ".caf"}
+)
+
+// Sniff tells a file's type by its leading bytes. ok is false for everything that must not reach a decoder:
+// text, playlists, archives, SVG, PDF, TIFF and whatever else is not in the list.
+func Sniff(head []byte) (t Type, ok bool) {
+	if len(head) >= 12 && string(head[4:8]) == "ftyp" {
+		return sniffBrand(head)
+	}
+	if at := id3Length(head); at > 0 {
+		return sniffAfterID3(head, at)
+	}
+	for _, m := range magics {
+		if len(head) >= m.at+len(m.bytes) && string(head[m.at:m.at+len(m.bytes)]) == m.bytes && (m.also == nil || m.also(head)) {
+			return m.typ, true
+		}
+	}
+	return sniffSync(head)
+}
+
+type magic struct {
+	at    int
+	bytes string
+	also  func([]byte) bool
+	typ   Type
+}
+
+// magics is asked in order; the first match wins.
+var magics = []magic{
+	{0, "\xff\xd8\xff", nil, TypeJPEG},
+	{0, "\x89PNG\r\n\x1a\n", isAPNG, TypeAPNG},
+	{0, "\x89PNG\r\n\x1a\n", nil, TypePNG},
+	{0, "GIF87a", nil, TypeGIF},
+	{0, "GIF89a", nil, TypeGIF},
+	{0, "RIFF", riffIs("WEBP"), TypeWebP},
+	{0, "RIFF", riffIs("WAVE"), TypeWAV},
+	{0, "\x1a\x45\xdf\xa3", isWebM, TypeWebM},
+	{0, "\x1a\x45\xdf\xa3", nil, TypeMKV},
+	{0, "OggS", nil, TypeOgg},
+	{0, "fLaC", nil, TypeFLAC},
+	{0, "#!AMR\n", nil, TypeAMR},
+	{0, "#!AMR-WB\n", nil, TypeAMR},
+	{0, "caff", nil, TypeCAF},
+	{4, "moov", nil, TypeMOV}, // QuickTime from before ftyp
+	{4, "mdat", nil, TypeMOV},
+	{4, "wide", nil, TypeMOV},
+}
+
+func riffIs(form string) func([]byte) bool {
+	return func(head []byte) bool { return len(head) >= 12 && string(head[8:12]) == form }
+}
+
+func isWebM(head []byte) bool { return bytes.Contains(head[:min(len(head), 64)], []byte("webm")) }
+
+// isAPNG looks for the animation header, which must stand before the first image data.
+func isAPNG(head []byte) bool {
+	for at := 8; at+12 <= len(head); {
+		size := int(binary.BigEndian.Uint32(head[at:]))
+		switch string(head[at+4 : at+8]) {
+		case "acTL":
+			return true
+		case "IDAT":
+			return false
+		}
+		if size > len(head) {
+			return false
+		}
+		at += 12 + size
+	}
+	return false
+}
+
+// brands maps the major brand of an ISO base media file to its type.
+var brands = map[string]Type{
+	"heic": TypeHEIC, "heix": TypeHEIC, "heim": TypeHEIC, "heis": TypeHEIC, "hevc": TypeHEIC, "hevx": TypeHEIC,
+	"avif": TypeAVIF, "avis": TypeAVIF,
+	"M4A ": TypeM4A, "M4B ": TypeM4A, "M4P ": TypeM4A, "F4A ": TypeM4A,
+	"qt  ": TypeMOV,
+	"3gp1": Type3GP, "3gp2": Type3GP, "3gp3": Type3GP, "3gp4": Type3GP, "3gp5": Type3GP, "3gp6": Type3GP, "3gp7": Type3GP,
+	"3gr6": Type3GP, "3gs6": Type3GP, "3gs7": Type3GP, "3ge6": Type3GP, "3ge7": Type3GP, "3g2a": Type3GP, "3g2b": Type3GP, "3g2c": Type3GP,
+	"isom": TypeMP4, "iso2": TypeMP4, "iso3": TypeMP4, "iso4": TypeMP4, "iso5": TypeMP4, "iso6": TypeMP4, "iso7": TypeMP4,
+	"iso8": TypeMP4, "iso9": TypeMP4, "mp41": TypeMP4, "mp42": TypeMP4, "mp71": TypeMP4, "avc1": TypeMP4, "av01": TypeMP4,
+	"M4V ": TypeMP4, "M4VH": TypeMP4, "M4VP": TypeMP4, "f4v ": TypeMP4, "F4V ": TypeMP4, "dash": TypeMP4, "cmfc": TypeMP4,
+	"MSNV": TypeMP4, "mmp4": TypeMP4, "XAVC": TypeMP4,
+}
+
+// sniffBrand reads the ftyp box. mif1 and msf1 name the container only: the compatible brands tell HEIC from AVIF.
+func sniffBrand(head []byte) (Type, bool) {
+	major := string(head[8:12])
+	if t, ok := brands[major]; ok {
+		return t, true
+	}
+	if major != "mif1" && major != "msf1" {
+		return Type{}, false
+	}
+	end := min(int(binary.BigEndian.Uint32(head)), len(head))
+	for at := 16; at+4 <= end; at += 4 {
+		if t, ok := brands[string(head[at:at+4])]; ok && t.Family == FamilyImage {
+			return t, true
+		}
+	}
+	return Type{}, false
+}
+
+// id3Length returns the length of a leading ID3v2 tag, 0 where there is none.
+func id3Length(head []byte) int {
+	if len(head) < 10 || string(head[:3]) != "ID3" {
+		return 0
+	}
+	size := 0
+	for _, b := range head[6:10] {
+		if b >= 0x80 {
+			return 0
+		}
+		size = size<<7 | int(b)
+	}
+	return size + 10
+}
+
+// sniffAfterID3 looks behind the tag where the head reaches that far; a longer tag, a cover picture mostly, is taken for MP3's.
+func sniffAfterID3(head []byte, at int) (Type, bool) {
+	if at+4 > len(head) {
+		return TypeMP3, true
+	}
+	if string(head[at:at+4]) == "fLaC" {
+		return TypeFLAC, true
+	}
+	if t, ok := sniffSync(head[at:]); ok {
+		return t, true
+	}
+	return TypeMP3, true
+}
+
+// sniffSync tells ADTS AAC and MPEG audio by their frame sync; both need a second plausible field, sync alone is any noise.
+func sniffSync(head []byte) (Type, bool) {
+	if len(head) < 4 || head[0] != 0xff {
+		return Type{}, false
+	}
+	if head[1]&0xf6 == 0xf0 && head[2]>>2&0xf < 13 {
+		return TypeAAC, true
+	}
+	layer3 := head[1]&0xe6 == 0xe2
+	if layer3 && head[2]>>4 != 0xf && head[2]>>4 != 0 && head[2]>>2&3 != 3 {
+		return TypeMP3, true
+	}
+	return Type{}, false
+}

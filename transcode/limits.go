@@ -1,0 +1,85 @@
+package transcode
+
+import "github.com/ninefold/ninefold/pipeline"
+
+// CheckLimits refuses media by what their headers say, before anything is decoded.
+func CheckLimits(m pipeline.Media, prof Profile) error {
+	switch {
+	case m.Animated:
+		return checkAnimation(m, prof.Photo)
+	case m.Kind == pipeline.KindPhoto:
+		return checkPicture(m, prof.Photo)
+	case m.Kind == pipeline.KindVoice:
+		return checkVoice(m, prof.Voice)
+	}
+	return checkVideo(m, prof.Video)
+}
+
+func checkPicture(m pipeline.Media, p PhotoProfile) error {
+	if m.Size > p.MaxBytes {
+		return tooLarge(m.Size, p.MaxBytes)
+	}
+	if m.Width < 1 || m.Height < 1 {
+		return pipeline.Refuse(pipeline.CodeCorrupt, "the picture has no size; send it again")
+	}
+	if m.Width > p.MaxSide || m.Height > p.MaxSide || int64(m.Width)*int64(m.Height) > p.MaxPixels {
+		return pipeline.Refuse(pipeline.CodeTooManyPixels, "the picture is %d×%d; at most %d pixels in all and %d a side, scale it down",
+			m.Width, m.Height, p.MaxPixels, p.MaxSide)
+	}
+	return nil
+}
+
+func checkAnimation(m pipeline.Media, p PhotoProfile) error {
+	if err := checkPicture(m, p); err != nil {
+		return err
+	}
+	if m.Frames > p.MaxFrames || int64(m.Width)*int64(m.Height) > p.MaxFramePixels/int64(max(1, m.Frames)) {
+		return pipeline.Refuse(pipeline.CodeTooManyPixels, "the animation has %d frames of %d×%d; at most %d frames and %d pixels in all",
+			m.Frames, m.Width, m.Height, p.MaxFrames, p.MaxFramePixels)
+	}
+	return nil
+}
+
+func checkVoice(m pipeline.Media, p VoiceProfile) error {
+	if m.Size > p.MaxBytes {
+		return tooLarge(m.Size, p.MaxBytes)
+	}
+	if m.Audio == nil {
+		return pipeline.Refuse(pipeline.CodeNoAudio, "the recording has no sound; record it again")
+	}
+	if m.DurationMS > p.MaxSourceMS {
+		return tooLong(m.DurationMS, p.MaxSourceMS)
+	}
+	return nil
+}
+
+func checkVideo(m pipeline.Media, p VideoProfile) error {
+	if m.Size > p.MaxBytes {
+		return tooLarge(m.Size, p.MaxBytes)
+	}
+	if m.Video == nil {
+		return pipeline.Refuse(pipeline.CodeNoVideo, "the video has no pictures; send it as voice")
+	}
+	if m.DurationMS > p.MaxMS {
+		return tooLong(m.DurationMS, p.MaxMS)
+	}
+	long, short := max(m.Video.Width, m.Video.Height), min(m.Video.Width, m.Video.Height)
+	if long > p.MaxLong || short > p.MaxShort {
+		return pipeline.Refuse(pipeline.CodeTooManyPixels, "the video is %d×%d; at most %d×%d", m.Video.Width, m.Video.Height, p.MaxLong, p.MaxShort)
+	}
+	if short < 1 {
+		return pipeline.Refuse(pipeline.CodeCorrupt, "the video has no picture size; send it again")
+	}
+	if m.Streams > p.MaxStreams {
+		return pipeline.Refuse(pipeline.CodeUnsupportedType, "the video has %d streams; at most %d", m.Streams, p.MaxStreams)
+	}
+	return nil
+}
+
+func tooLarge(got, most int64) error {
+	return pipeline.Refuse(pipeline.CodeTooLarge, "the file has %d bytes; at most %d", got, most)
+}
+
+func tooLong(got, most int64) error {
+	return pipeline.Refuse(pipeline.CodeTooLong, "it lasts %d ms; at most %d", got, most)
+}

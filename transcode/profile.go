@@ -1,0 +1,209 @@
+package transcode
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// EngineVersion is part of every plan's digest: raise it when the same plan gives other bytes, so that old records are not reused.
+const EngineVersion = "1"
+
+// Overlength says what happens to a voice note above Voice.MaxMS.
+type Overlength string
+
+// The choices.
+const (
+	OverlengthTrim   Overlength = "trim"   // keep the first Voice.MaxMS
+	OverlengthReject Overlength = "reject" // too_long
+)
+
+// Profile holds every number that shapes a rendition. Its digest is part of every record and of the manifest.
+type Profile struct {
+	Voice VoiceProfile `json:"voice"`
+	Photo PhotoProfile `json:"photo"`
+	Video VideoProfile `json:"video"`
+	// SampleSide is the short side of the classifier's canonical raster, pixels: twice the model's input side.
+	SampleSide int `json:"sample_side"`
+}
+
+// VoiceProfile holds the numbers of a voice note.
+type VoiceProfile struct {
+	MaxMS       int64      `json:"max_ms"` // longest delivered note
+	MinMS       int64      `json:"min_ms"` // shorter is too_short
+	MaxSourceMS int64      `json:"max_source_ms"`
+	MaxBytes    int64      `json:"max_bytes"`
+	Overlength  Overlength `json:"overlength"`
+	FadeOutMS   int64      `json:"fade_out_ms"` // at a cut only
+	OpusBitRate int64      `json:"opus_bit_rate"`
+	AACBitRate  int64      `json:"aac_bit_rate"`
+	TargetLUFS  float64    `json:"target_lufs"`
+	WindowLU    float64    `json:"window_lu"`   // within this of the target nothing is changed
+	MaxPeakDB   float64    `json:"max_peak_db"` // true peak, dBTP
+	MaxGainDB   float64    `json:"max_gain_db"`
+	SilenceLUFS float64    `json:"silence_lufs"` // below it a note is silent and left as it is
+	WavePoints  int        `json:"wave_points"`
+}
+
+// PhotoProfile holds the numbers of photos and animations.
+type PhotoProfile struct {
+	MaxBytes       int64       `json:"max_bytes"`
+	MaxPixels      int64       `json:"max_pixels"`       // width × height
+	MaxSide        int         `json:"max_side"`         // pixels
+	MaxFrames      int         `json:"max_frames"`       // of an animation
+	MaxFramePixels int64       `json:"max_frame_pixels"` // width × height × frames
+	Renditions     []ImageSpec `json:"renditions"`
+	DisplayBytes   int64       `json:"display_bytes"` // budget of the default rendition
+	BlurSide       int         `json:"blur_side"`     // the safe rendition shows no more than this many pixels a side
+	BlurOut        int         `json:"blur_out"`      // its long side, pixels
+}
+
+// VideoProfile holds the numbers of videos.
+type VideoProfile struct {
+	MaxMS        int64       `json:"max_ms"`
+	MaxBytes     int64       `json:"max_bytes"`
+	MaxLong      int         `json:"max_long"`  // source, pixels
+	MaxShort     int         `json:"max_short"` // source, pixels
+	MaxFPS       float64     `json:"max_fps"`   // source
+	MaxStreams   int         `json:"max_streams"`
+	ShortEdge    int         `json:"short_edge"` // playback, pixels, never enlarged
+	OutFPS       float64     `json:"out_fps"`    // cap
+	CRF          int         `json:"crf"`
+	Preset       string      `json:"preset"`
+	MaxRate      int64       `json:"max_rate"`    // bit/s
+	BufferSize   int64       `json:"buffer_size"` // bits
+	GOPSeconds   float64     `json:"gop_seconds"`
+	AudioRate    int64       `json:"audio_rate"` // bit/s
+	RemuxMaxRate int64       `json:"remux_max_rate"`
+	RemuxMaxLong int         `json:"remux_max_long"`
+	Poster       []ImageSpec `json:"poster"` // renditions made from the poster frame
+}
+
+// Format names an image encoding.
+type Format string
+
+// The formats.
+const (
+	JPEG Format = "jpeg"
+	WebP Format = "webp"
+	AVIF Format = "avif"
+)
+
+// Fit says how a picture meets its box.
+type Fit string
+
+// The fits. Neither ever enlarges.
+const (
+	FitInside Fit = "inside" // whole picture, long edge at most Side
+	FitCover  Fit = "cover"  // square of Side, cut from the centre
+)
+
+// ImageSpec is one picture to make.
+type ImageSpec struct {
+	Name    string `json:"name"`
+	Format  Format `json:"format"`
+	Fit     Fit    `json:"fit"`
+	Side    int    `json:"side"` // pixels
+	Quality int    `json:"quality"`
+	Default bool   `json:"default,omitempty"`
+}
+
+// MiB is 2^20 bytes.
+const MiB = 1 << 20
+
+// DefaultProfile returns the measured defaults; media.md's tables are the source of each number.
+func DefaultProfile() Profile {
+	return Profile{Voice: defaultVoice(), Photo: defaultPhoto(), Video: defaultVideo(), SampleSide: 448}
+}
+
+func defaultVoice() VoiceProfile {
+	return VoiceProfile{
+		MaxMS: 60_000, MinMS: 300, MaxSourceMS: 600_000, MaxBytes: 16 * MiB, Overlength: OverlengthTrim, FadeOutMS: 20,
+		OpusBitRate: 32_000, AACBitRate: 48_000, TargetLUFS: -16, WindowLU: 1, MaxPeakDB: -1.5, MaxGainDB: 20, SilenceLUFS: -70,
+		WavePoints: 100,
+	}
+}
+
+func defaultPhoto() PhotoProfile {
+	return PhotoProfile{
+		MaxBytes: 25 * MiB, MaxPixels: 50_000_000, MaxSide: 16_383, MaxFrames: 300, MaxFramePixels: 100_000_000,
+		Renditions: []ImageSpec{
+			{Name: "display", Format: JPEG, Fit: FitInside, Side: 2048, Quality: 82, Default: true},
+			{Name: "display", Format: WebP, Fit: FitInside, Side: 2048, Quality: 80},
+			{Name: "preview", Format: WebP, Fit: FitInside, Side: 1280, Quality: 80},
+			{Name: "thumb", Format: WebP, Fit: FitInside, Side: 640, Quality: 80},
+			{Name: "grid", Format: WebP, Fit: FitCover, Side: 320, Quality: 80},
+		},
+		DisplayBytes: 1_500_000, BlurSide: 32, BlurOut: 640,
+	}
+}
+
+func defaultVideo() VideoProfile {
+	return VideoProfile{
+		MaxMS: 180_000, MaxBytes: 100 * MiB, MaxLong: 3840, MaxShort: 2160, MaxFPS: 120, MaxStreams: 8,
+		ShortEdge: 720, OutFPS: 30, CRF: 23, Preset: "veryfast", MaxRate: 2_500_000, BufferSize: 5_000_000, GOPSeconds: 2,
+		AudioRate: 128_000, RemuxMaxRate: 3_300_000, RemuxMaxLong: 1920,
+		Poster: []ImageSpec{
+			{Name: "poster", Format: JPEG, Fit: FitInside, Side: 1280, Quality: 82},
+			{Name: "thumb", Format: WebP, Fit: FitInside, Side: 640, Quality: 80},
+			{Name: "grid", Format: WebP, Fit: FitCover, Side: 320, Quality: 80},
+		},
+	}
+}
+
+// Validate names every setting that cannot work, all in one error.
+func (p Profile) Validate() error {
+	var wrong []error
+	check := func(ok bool, setting, want string) {
+		if !ok {
+			wrong = append(wrong, fmt.Errorf("profile: %s: want %s", setting, want))
+		}
+	}
+	v, ph, vi := p.Voice, p.Photo, p.Video
+	check(v.MaxMS > v.MinMS && v.MinMS > 0, "voice.max_ms", "more than voice.min_ms, both above 0")
+	check(v.MaxSourceMS >= v.MaxMS, "voice.max_source_ms", "at least voice.max_ms")
+	check(v.Overlength == OverlengthTrim || v.Overlength == OverlengthReject, "voice.overlength", "trim or reject")
+	check(v.OpusBitRate >= 6_000 && v.OpusBitRate <= 510_000, "voice.opus_bit_rate", "6000 to 510000")
+	check(v.AACBitRate >= 16_000 && v.AACBitRate <= 320_000, "voice.aac_bit_rate", "16000 to 320000")
+	check(v.WavePoints > 0 && v.WavePoints <= 1000, "voice.wave_points", "1 to 1000")
+	check(ph.MaxBytes > 0 && ph.MaxPixels > 0 && ph.MaxSide > 0 && ph.MaxSide <= 16_383, "photo.max_bytes, max_pixels, max_side", "above 0, max_side at most 16383")
+	check(ph.BlurSide > 0 && ph.BlurSide <= 32, "photo.blur_side", "1 to 32: more would show detail")
+	check(vi.ShortEdge >= 2 && vi.CRF >= 0 && vi.CRF <= 51 && vi.OutFPS > 0, "video.short_edge, crf, out_fps", "an edge of 2 or more, CRF 0 to 51, fps above 0")
+	check(p.SampleSide >= 32 && p.SampleSide <= 1024, "sample_side", "32 to 1024")
+	check(defaults(ph.Renditions) == 1, "photo.renditions", "exactly one with default: true")
+	for _, s := range append(append([]ImageSpec{}, ph.Renditions...), vi.Poster...) {
+		check(s.valid(), "rendition "+s.Name, "format jpeg, webp or avif; fit inside or cover; side 1 to 8192; quality 1 to 100")
+	}
+	return errors.Join(wrong...)
+}
+
+func defaults(specs []ImageSpec) int {
+	n := 0
+	for _, s := range specs {
+		if s.Default {
+			n++
+		}
+	}
+	return n
+}
+
+func (s ImageSpec) valid() bool {
+	format := s.Format == JPEG || s.Format == WebP || s.Format == AVIF
+	fit := s.Fit == FitInside || s.Fit == FitCover
+	return s.Name != "" && format && fit && s.Side > 0 && s.Side <= 8192 && s.Quality > 0 && s.Quality <= 100
+}
+
+// Digest is "sha256:" and the hex digest of the profile's JSON, as the manifest names it.
+func (p Profile) Digest() string { return "sha256:" + digest(p) }
+
+// digest hashes v's JSON; the types hashed here marshal without error and in field order.
+func digest(v any) string {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic("transcode: a plan that is not JSON: " + err.Error()) // programming error: plans are plain data
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
