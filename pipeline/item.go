@@ -10,7 +10,7 @@ import (
 // Kind is what an item is.
 type Kind string
 
-// The kinds. Auto is resolved from the bytes; it never appears in a manifest.
+// The kinds. Auto is resolved from the bytes; in a manifest it stands only on a part rejected before that.
 const (
 	KindVoice Kind = "voice"
 	KindPhoto Kind = "photo"

@@ -1,0 +1,160 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+)
+
+// items processes every item with a bound and returns the parts in the order of the items. All items run to their end even
+// when one meets trouble, so that the next attempt finds their records.
+func (r *run) items(ctx context.Context) ([]Part, error) {
+	ws, err := NewWorkspace(r.cfg.Scratch)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close(ws)
+	proc, err := r.Processors.Open(ctx, ws)
+	if err != nil {
+		return nil, Trouble(CodeInternal, "open engine", err)
+	}
+	defer r.close(proc)
+
+	parts, errs := make([]Part, len(r.job.Items)), make([]error, len(r.job.Items))
+	slots := make(chan struct{}, r.cfg.ItemsAtOnce)
+	var all sync.WaitGroup
+	for i, item := range r.job.Items {
+		all.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			parts[i], errs[i] = r.item(ctx, &itemRun{run: r, ws: ws, proc: proc, item: item, index: i})
+		})
+	}
+	all.Wait()
+	return parts, errors.Join(errs...)
+}
+
+type closer interface{ Close() error }
+
+func (r *run) close(c closer) {
+	if err := c.Close(); err != nil {
+		r.Log.Warn("clean up", slog.String("job_id", r.job.JobID), slog.Any("error", err))
+	}
+}
+
+// item gives one item's part. Only trouble of our own that is worth another attempt is an error.
+func (r *run) item(ctx context.Context, it *itemRun) (Part, error) {
+	err := it.stages(ctx)
+	if err == nil {
+		r.logItem(it, nil)
+		return it.part, nil
+	}
+	failure := AsError(err)
+	r.logItem(it, err)
+	if ctx.Err() != nil {
+		return Part{}, ctx.Err()
+	}
+	if Retryable(err) && !r.opts.Final {
+		return Part{}, err
+	}
+	return it.rejected(failure), nil
+}
+
+func (r *run) logItem(it *itemRun, err error) {
+	attrs := []any{
+		slog.String("job_id", r.job.JobID), slog.String("item_id", it.item.ID), slog.String("kind", string(it.kind())),
+		slog.String("stage", it.stage), slog.Bool("recalled", it.recalled),
+	}
+	if err == nil {
+		r.Log.Info("item ready", attrs...)
+		return
+	}
+	r.Log.Warn("item not ready", append(attrs, slog.String("code", string(AsError(err).Code)), slog.Any("error", err))...)
+}
+
+// itemRun is one attempt at one item: what the stages have found so far.
+type itemRun struct {
+	*run
+	ws    *Workspace
+	proc  Processor
+	item  Item
+	index int
+
+	stage    string    // the stage it is in, or ended in
+	file     File      // after fetch
+	media    Media     // after identify
+	plan     Plan      // after plan
+	rendered *Rendered // after render
+	facts    Facts     // after screen
+	recalled bool      // an earlier run had done it all
+	part     Part      // after store
+}
+
+// stages runs the item through every stage. A panic in any of them is this item's trouble, not the worker's.
+func (it *itemRun) stages(ctx context.Context) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = Trouble(CodeInternal, it.stage, fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
+		}
+	}()
+	for _, s := range itemStages() {
+		if it.recalled {
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		it.stage = s.name
+		it.report(0)
+		if err := s.do(it, ctx); err != nil {
+			return AsErrorIn(s.name, err)
+		}
+	}
+	it.report(100)
+	return nil
+}
+
+// AsErrorIn names the operation of a coded error; cancellation stays what it is.
+func AsErrorIn(op string, err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return AsError(err).In(op)
+}
+
+func (it *itemRun) report(percent float64) {
+	if it.opts.Progress != nil {
+		it.opts.Progress(Progress{ItemID: it.item.ID, Index: it.index, Stage: it.stage, Percent: percent})
+	}
+}
+
+func (it *itemRun) kind() Kind {
+	if it.media.Kind != "" {
+		return it.media.Kind
+	}
+	return it.item.Kind
+}
+
+// describe fills in what a part says of its item, whatever became of it.
+func (it *itemRun) describe(p Part) Part {
+	p.ItemID, p.Index, p.Caption, p.Alt, p.Edits = it.item.ID, it.index, it.item.Caption, it.item.Alt, it.item.Edits
+	if p.Edits == nil {
+		p.Edits = []Edit{}
+	}
+	if it.file.SHA256 != "" {
+		p.Source = &SourceFacts{SHA256: it.file.SHA256, Size: it.file.Size, MIME: it.file.Type.MIME}
+	}
+	return p
+}
+
+func (it *itemRun) rejected(e *Error) Part {
+	p := it.describe(Part{Kind: it.kind(), Status: StatusRejected, Error: e.Failure()})
+	if it.facts.Status != "" {
+		facts := it.facts
+		p.Moderation = &facts
+	}
+	return p
+}

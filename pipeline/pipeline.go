@@ -1,0 +1,193 @@
+// Package pipeline says what is processed and in which order: the job and the manifest, the interfaces its helpers implement,
+// and Run, which turns one into the other.
+//
+// It imports the standard library only. A new media kind is a Kind, a row in Sniff, a plan and a renderer in transcode; Run and
+// the stages stay as they are.
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Config is what may be tuned about Run.
+type Config struct {
+	Scratch     string   // directory for workspaces
+	ItemsAtOnce int      // items of one message in work at the same time, 1 to 10
+	MaxBytes    ByteCaps // of a source, by the kind an item claims
+	Version     string   // of the program, for the manifest
+	Profile     string   // digest of the profile, for the manifest and for record keys
+	Engine      string   // engine version, for record keys
+}
+
+// ByteCaps bounds what is fetched, before it is known to be what it claims, in bytes.
+type ByteCaps struct {
+	Voice, Photo, Video int64
+}
+
+// of returns the cap for a claimed kind; auto may turn out to be the largest.
+func (c ByteCaps) of(k Kind) int64 {
+	switch k {
+	case KindVoice:
+		return c.Voice
+	case KindPhoto:
+		return c.Photo
+	case KindVideo:
+		return c.Video
+	}
+	return max(c.Voice, c.Photo, c.Video)
+}
+
+// Validate names every setting that cannot work.
+func (c Config) Validate() error {
+	var wrong []error
+	if c.Scratch == "" {
+		wrong = append(wrong, fmt.Errorf("scratch: want a directory for temporary files"))
+	}
+	if c.ItemsAtOnce < 1 || c.ItemsAtOnce > MaxVisualItems+MaxVoiceItems {
+		wrong = append(wrong, fmt.Errorf("items_at_once: want 1 to %d, got %d", MaxVisualItems+MaxVoiceItems, c.ItemsAtOnce))
+	}
+	if min(c.MaxBytes.Voice, c.MaxBytes.Photo, c.MaxBytes.Video) <= 0 {
+		wrong = append(wrong, fmt.Errorf("max_bytes: want more than 0 for every kind"))
+	}
+	return errors.Join(wrong...)
+}
+
+// Deps is what Run works with. All fields are needed.
+type Deps struct {
+	Sources    SourceStore
+	Store      Store
+	Processors Processors
+	Moderator  Moderator
+	Policy     Policy
+	Log        *slog.Logger
+	Now        func() time.Time
+}
+
+// Pipeline runs jobs. It is safe for concurrent use.
+type Pipeline struct {
+	cfg Config
+	Deps
+}
+
+// New returns a Pipeline, or every mistake in its configuration.
+func New(cfg Config, deps Deps) (*Pipeline, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Pipeline{cfg: cfg, Deps: deps}, nil
+}
+
+// RunOptions belong to one attempt at a job.
+type RunOptions struct {
+	// Final says that no further attempt follows: our own trouble then becomes a rejected part instead of an error, so that
+	// nothing stays "processing" for ever.
+	Final bool
+	// Progress is called as stages begin and advance, from several goroutines. It may be nil and must not block.
+	Progress func(Progress)
+}
+
+// Progress says where one item is.
+type Progress struct {
+	ItemID  string  `json:"item_id"`
+	Index   int     `json:"index"`
+	Stage   string  `json:"stage"`
+	Percent float64 `json:"percent"` // 0..100 of the stage
+}
+
+// Run turns a valid job into a committed manifest.
+//
+//  1. A manifest that is already committed is returned as it is: running a job twice is running it once.
+//  2. What is wrong with the job or a file is in the manifest, never in the error.
+//  3. An error is our own trouble; Retryable says whether another attempt may help. With opts.Final only a manifest that
+//     could not be stored is an error.
+//  4. When Run returns, everything it started has ended and its workspace is gone.
+func (p *Pipeline) Run(ctx context.Context, job Job, opts RunOptions) (Manifest, error) {
+	if m, err := p.committed(ctx, job.JobID); err == nil || !errors.Is(err, ErrNotExist) {
+		return m, err
+	}
+	r := &run{Pipeline: p, job: job, opts: opts, started: p.Now().UTC()}
+	m, err := r.manifest(ctx)
+	if err != nil {
+		return Manifest{}, err
+	}
+	return p.commit(context.WithoutCancel(ctx), m)
+}
+
+// run is one attempt at one job.
+type run struct {
+	*Pipeline
+	job     Job
+	opts    RunOptions
+	started time.Time
+	served  []Recipient // those who passed the gate
+}
+
+// manifest does the work of Run between the look for an old manifest and the commit of the new one.
+func (r *run) manifest(ctx context.Context) (Manifest, error) {
+	if refusal := r.refuse(); refusal != nil {
+		return r.rejected(refusal), nil
+	}
+	if at := r.job.ExpiresAt; at != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, *at, errExpired)
+		defer cancel()
+	}
+	parts, err := r.items(ctx)
+	if errors.Is(context.Cause(ctx), errExpired) {
+		return r.rejected(expired()), nil
+	}
+	if err != nil {
+		return Manifest{}, err
+	}
+	m := r.assemble(parts)
+	if err := r.waitForScan(m); err != nil {
+		return Manifest{}, err
+	}
+	return m, nil
+}
+
+var errExpired = errors.New("the job's expires_at has passed")
+
+func expired() *Error {
+	return Refuse(CodeExpired, "the job's expires_at passed before it was done; submit it again with a later one")
+}
+
+// refuse is everything that can be decided before a byte is fetched.
+func (r *run) refuse() *Error {
+	if err := r.job.Validate(); err != nil {
+		return AsError(err)
+	}
+	if r.job.ExpiresAt != nil && !r.started.Before(*r.job.ExpiresAt) {
+		return expired()
+	}
+	return r.gate()
+}
+
+// gate asks the policy about every recipient. A job is refused when nobody is left to serve.
+func (r *run) gate() *Error {
+	var first Decision
+	for _, rec := range r.job.Recipients {
+		d, ok := r.Policy.Gate(r.job.Conversation.Kind, r.job.Sender, rec)
+		if ok {
+			r.served = append(r.served, rec)
+		} else if first.Reason == "" {
+			first = d
+		}
+	}
+	if len(r.served) > 0 {
+		return nil
+	}
+	return Refuse(Code(first.Reason), "%s", gateMessages[Code(first.Reason)])
+}
+
+// gateMessages tell the integrator what to do; what a sender is told is in the manifest's notices.
+var gateMessages = map[Code]string{
+	CodeSenderUnderAge:    "the sender is under 16; direct messages are not offered to them",
+	CodeRecipientUnderAge: "every recipient is under 16; direct messages are not offered to them",
+	CodeMediaFirstContact: "media cannot be the first message to a new contact; send text first",
+	CodeNotDeliverable:    "the message cannot be delivered",
+}

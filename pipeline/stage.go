@@ -1,0 +1,209 @@
+package pipeline
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// stage is one step of an item. An error ends the item: a coded result rejects it, trouble has it tried again.
+type stage struct {
+	name string
+	do   func(*itemRun, context.Context) error
+}
+
+// itemStages is the whole life of an item, in order.
+func itemStages() []stage {
+	return []stage{
+		{"check", (*itemRun).check},       // edits that no media could take
+		{"fetch", (*itemRun).fetch},       // stream into the workspace: cap, digest
+		{"recall", (*itemRun).recall},     // done before? then nothing is done again
+		{"identify", (*itemRun).identify}, // magic bytes, then a header read in the engine
+		{"plan", (*itemRun).makePlan},     // limits and edits: pure
+		{"render", (*itemRun).render},     // the one decode
+		{"screen", (*itemRun).screen},     // what the edited media show
+		{"verify", (*itemRun).verify},     // every rendition probed again
+		{"store", (*itemRun).store},       // renditions under their digests, then the record
+	}
+}
+
+func (it *itemRun) check(context.Context) error { return it.item.ValidateEdits() }
+
+// fetch copies the original into the workspace. The size the store gives is checked before a byte moves, and again while it does.
+func (it *itemRun) fetch(ctx context.Context) error {
+	src, size, err := it.Sources.Open(ctx, it.item.Source.Key)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	most := it.cfg.MaxBytes.of(it.item.Kind)
+	if size > most {
+		return Refuse(CodeTooLarge, "the file has %d bytes; at most %d for %s", size, most, it.item.Kind)
+	}
+	if size == 0 {
+		return Refuse(CodeCorrupt, "the file is empty; upload it again")
+	}
+	it.file.Path = fmt.Sprintf("in/%d", it.index)
+	return it.stageFile(src, size)
+}
+
+func (it *itemRun) stageFile(src io.Reader, size int64) error {
+	f, err := it.ws.Create(it.file.Path)
+	if err != nil {
+		return Trouble(CodeInternal, "scratch", err)
+	}
+	defer f.Close()
+	sum, head := sha256.New(), &headWriter{limit: SniffLen}
+	n, err := io.Copy(io.MultiWriter(f, sum, head), io.LimitReader(src, size+1))
+	if err != nil {
+		return storageError("fetch", err)
+	}
+	if n != size {
+		return Trouble(CodeStorageUnavailable, "fetch", fmt.Errorf("the store promised %d bytes and sent %d", size, n))
+	}
+	it.file.Size, it.file.SHA256 = n, hex.EncodeToString(sum.Sum(nil))
+	it.file.Type, _ = Sniff(head.data)
+	if err := f.Close(); err != nil {
+		return Trouble(CodeInternal, "scratch", err)
+	}
+	return nil
+}
+
+// storageError keeps a code that is there already: a failed write to scratch is not the store's fault.
+func storageError(op string, err error) error {
+	var coded *Error
+	var path *os.PathError
+	switch {
+	case errors.As(err, &coded), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.As(err, &path):
+		return Trouble(CodeInternal, op, err)
+	}
+	return Trouble(CodeStorageUnavailable, op, err)
+}
+
+// headWriter keeps the first bytes of a stream.
+type headWriter struct {
+	data  []byte
+	limit int
+}
+
+func (h *headWriter) Write(p []byte) (int, error) {
+	h.data = append(h.data, p[:min(len(p), h.limit-len(h.data))]...)
+	return len(p), nil
+}
+
+func (it *itemRun) identify(ctx context.Context) error {
+	if it.file.Type.MIME == "" {
+		return Refuse(CodeUnsupportedType, "the bytes are of no type that is taken; send JPEG, PNG, GIF, WebP, HEIC, AVIF, MP4, MOV, WebM, "+
+			"Ogg, M4A, AAC, MP3, WAV, FLAC, AMR, 3GP or CAF")
+	}
+	m, err := it.proc.Identify(ctx, it.file)
+	if err != nil {
+		return err
+	}
+	if m.Kind != KindVoice && m.Kind != KindPhoto && m.Kind != KindVideo {
+		return Trouble(CodeInternal, "identify", fmt.Errorf("the engine answered kind %q", m.Kind))
+	}
+	it.media = m
+	return nil
+}
+
+func (it *itemRun) makePlan(context.Context) (err error) {
+	it.plan, err = it.proc.Plan(it.item, it.media)
+	return err
+}
+
+func (it *itemRun) render(ctx context.Context) (err error) {
+	it.rendered, err = it.proc.Render(ctx, it.file, it.plan, it.report)
+	return err
+}
+
+// screen finds the facts. No facts is no reason to fail here: what unknown means is decided per recipient. When every
+// recipient would be refused, the item ends before anything of it is stored.
+func (it *itemRun) screen(ctx context.Context) error {
+	it.facts = Facts{Status: Skipped, Level: LevelUnknown}
+	if it.kind() != KindVoice {
+		facts, err := it.Moderator.Screen(ctx, it.ws, it.rendered.Samples, it.rendered.Planned)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		it.facts = facts
+		if err != nil {
+			it.Log.Warn("scan", "job_id", it.job.JobID, "item_id", it.item.ID, "error", err)
+		}
+	}
+	return it.refusedToAll()
+}
+
+func (it *itemRun) refusedToAll() error {
+	var reason string
+	for _, rec := range it.served {
+		d := it.Policy.Decide(it.facts, it.kind(), it.job.Sender, rec)
+		if d.Action != Reject {
+			return nil
+		}
+		reason = d.Reason
+	}
+	if reason != string(CodeBlockedNudity) {
+		reason = string(CodeNotDeliverable)
+	}
+	return Refuse(Code(reason), "the item cannot be sent; remove it from the message")
+}
+
+func (it *itemRun) verify(ctx context.Context) error { return it.proc.Verify(ctx, it.rendered) }
+
+// store puts every rendition under its own digest, then the record that lists them.
+func (it *itemRun) store(ctx context.Context) error {
+	part := it.rendered.Part
+	part.Status = StatusReady
+	for i := range part.Renditions {
+		if err := it.storeRendition(ctx, &part.Renditions[i]); err != nil {
+			return err
+		}
+		it.report(100 * float64(i+1) / float64(len(part.Renditions)))
+	}
+	facts := it.facts
+	part.Moderation = &facts
+	if err := it.remember(ctx, part); err != nil {
+		return err
+	}
+	it.part = it.describe(part)
+	return nil
+}
+
+func (it *itemRun) storeRendition(ctx context.Context, r *Rendition) error {
+	f, size, err := it.ws.Open(r.Path, maxRenditionBytes)
+	if err != nil {
+		return &Error{Code: CodeEncodeFailed, Message: "a rendition could not be made; send the file again", Err: err}
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return Trouble(CodeInternal, "scratch", err)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return Trouble(CodeInternal, "scratch", err)
+	}
+	r.Size, r.SHA256 = size, hex.EncodeToString(sum.Sum(nil))
+	r.Key, r.Path = renditionKey(r.SHA256, r.MIME), ""
+	_, err = it.Store.PutNew(ctx, r.Key, f, size, PutOptions{ContentType: r.MIME, SHA256: r.SHA256})
+	return err
+}
+
+// maxRenditionBytes is the most a rendition may have; the engine's file size limit is the same.
+const maxRenditionBytes = 256 << 20
+
+// renditionKey spreads the objects over 256 prefixes.
+func renditionKey(sha, mime string) string {
+	return "media/" + sha[:2] + "/" + sha + extensions[mime]
+}
+
+var extensions = map[string]string{
+	"image/jpeg": ".jpg", "image/webp": ".webp", "image/avif": ".avif", "image/png": ".png",
+	"video/mp4": ".mp4", "audio/ogg": ".ogg", "audio/mp4": ".m4a",
+}
