@@ -1,0 +1,24 @@
+package moderation
+
+import (
+	"context"
+
+	"github.com/ninefold/ninefold/pipeline"
+)
+
+// Classifier scores one raster at a time. It is safe for concurrent use.
+type Classifier interface {
+	// Classify returns a probability 0..1 for each of the model's own labels.
+	//
+	//  1. A raster that is no picture, a failed or a cancelled run is an error; there are no partial scores.
+	//  2. Scores that are not finite or not within 0..1 are an error too: unknown is never safe.
+	//  3. It ends soon after ctx does.
+	Classify(ctx context.Context, r Raster) (map[string]float64, error)
+	// Model returns the manifest of the model in use.
+	Model() Manifest
+	// Close frees the model. Classify fails after it.
+	Close() error
+}
+
+// Ref names the model beyond doubt, for facts and audit records.
+func (m Manifest) Ref() pipeline.ModelRef { return pipeline.ModelRef{ID: m.ID, SHA256: m.SHA256} }
