@@ -1,0 +1,125 @@
+package sandbox
+
+import (
+	"path"
+	"regexp"
+	"unicode/utf8"
+
+	"github.com/ninefold/ninefold/pipeline"
+)
+
+// The engine has read a stranger's bytes, so its answers are a stranger's too: everything in them is checked before use.
+
+// engineCodes are the codes an engine may give. All but the last are results.
+var engineCodes = map[pipeline.Code]bool{
+	pipeline.CodeUnsupportedType: true, pipeline.CodeTypeMismatch: true, pipeline.CodeTooLarge: true, pipeline.CodeTooManyPixels: true,
+	pipeline.CodeTooLong: true, pipeline.CodeTooShort: true, pipeline.CodeNoAudio: true, pipeline.CodeNoVideo: true,
+	pipeline.CodeCorrupt: true, pipeline.CodeInvalidEdit: true, pipeline.CodeDecodeTimeout: true, pipeline.CodeEngineCrashed: true,
+	pipeline.CodeEncodeFailed: true, pipeline.CodeInternal: true,
+}
+
+const (
+	maxSide       = 65_535 // pixels, of anything an engine may report
+	maxSamples    = 512
+	maxRenditions = 64
+	maxDurationMS = 24 * 3600 * 1000
+)
+
+// outName is what a file made by an engine may be called.
+var outName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+
+func checkMedia(m pipeline.Media) error {
+	if m.Width < 0 || m.Height < 0 || m.Frames < 0 || m.Streams < 0 || m.DurationMS < 0 || m.BitRate < 0 {
+		return crashed("identify answered a negative measure")
+	}
+	return nil
+}
+
+func checkRendered(r *pipeline.Rendered, out string) error {
+	if len(r.Part.Renditions) == 0 || len(r.Part.Renditions) > maxRenditions || len(r.Samples) > maxSamples || r.Planned < 0 {
+		return crashed("render answered %d renditions and %d samples", len(r.Part.Renditions), len(r.Samples))
+	}
+	if k := r.Part.Kind; k != pipeline.KindVoice && k != pipeline.KindPhoto && k != pipeline.KindVideo {
+		return crashed("render answered kind %.40q", k)
+	}
+	if r.Part.DurationMS < 0 || r.Part.DurationMS > maxDurationMS {
+		return crashed("render answered a duration of %d ms", r.Part.DurationMS)
+	}
+	if err := checkTexts(r.Part); err != nil {
+		return err
+	}
+	r.Part = measured(r.Part)
+	for _, f := range r.Part.Renditions {
+		if err := checkRendition(f, out); err != nil {
+			return err
+		}
+	}
+	for _, s := range r.Samples {
+		if !ours(s.Path, out) || s.Offset < 0 || !sane(s.Width) || !sane(s.Height) {
+			return crashed("render answered a sample outside its directory or size")
+		}
+	}
+	return nil
+}
+
+// measured keeps of an engine's part what an engine can know. Verdicts, statuses and names are the worker's to give.
+func measured(p pipeline.Part) pipeline.Part {
+	p.ItemID, p.Index, p.Status, p.Error, p.Source, p.Moderation = "", 0, "", nil, nil, nil
+	p.Caption, p.Alt, p.Edits = "", "", nil
+	return p
+}
+
+const (
+	maxText     = 512 // bytes, of one placeholder, waveform or warning
+	maxWarnings = 16
+)
+
+// checkTexts bounds every string an engine may hand to a client.
+func checkTexts(p pipeline.Part) error {
+	texts := append([]string{p.Presentation, p.Method}, p.Warnings...)
+	if ph := p.Placeholder; ph != nil {
+		texts = append(texts, ph.Blurhash, ph.Thumbhash, ph.Color)
+	}
+	if w := p.Waveform; w != nil {
+		texts = append(texts, w.Encoding, w.Data)
+	}
+	if w := p.Waveforms; w != nil {
+		texts = append(texts, w.Discord, w.Telegram, w.WhatsApp)
+	}
+	for _, t := range texts {
+		if len(t) > maxText || !utf8.ValidString(t) {
+			return crashed("render answered a text of %d bytes", len(t))
+		}
+	}
+	if len(p.Warnings) > maxWarnings {
+		return crashed("render answered %d warnings", len(p.Warnings))
+	}
+	return nil
+}
+
+// renditionNames are the names a plan can give, and whether the rendition shows the media. A safe class for anything else
+// would open it to recipients it is kept from.
+var renditionNames = map[string]pipeline.Class{
+	"display": pipeline.ClassFull, "preview": pipeline.ClassFull, "thumb": pipeline.ClassFull, "grid": pipeline.ClassFull,
+	"voice": pipeline.ClassFull, "playback": pipeline.ClassFull, "poster": pipeline.ClassFull, "blurred": pipeline.ClassSafe,
+}
+
+var renditionTypes = map[string]bool{
+	"image/jpeg": true, "image/webp": true, "image/avif": true, "video/mp4": true, "audio/ogg": true, "audio/mp4": true,
+}
+
+func checkRendition(r pipeline.Rendition, out string) error {
+	class, known := renditionNames[r.Name]
+	if !known || r.Class != class || !renditionTypes[r.MIME] || r.Key != "" {
+		return crashed("render answered rendition %.40q of class %.40q and type %.40q", r.Name, r.Class, r.MIME)
+	}
+	if !ours(r.Path, out) || r.Width < 0 || r.Height < 0 || r.Width > maxSide || r.Height > maxSide {
+		return crashed("render answered a rendition outside its directory or size")
+	}
+	return nil
+}
+
+// ours reports whether a path is a plain name in the directory the engine was told to write to.
+func ours(p, out string) bool { return path.Dir(p) == out && outName.MatchString(path.Base(p)) }
+
+func sane(side int) bool { return side > 0 && side <= maxSide }

@@ -1,0 +1,87 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+)
+
+// Config says how engines are started and limited.
+type Config struct {
+	Engine   string // path of ninefold-engine; empty = beside this executable, then PATH
+	Warm     int    // engines started ahead of need
+	Parallel int    // engines of one message at work at the same time
+	Limits   Limits
+	Log      *slog.Logger
+}
+
+// Limits is the wall time of one request. A request that takes longer is decode_timeout and its engine is killed.
+type Limits struct {
+	Start    time.Duration // until a new engine has answered
+	Identify time.Duration
+	Photo    time.Duration
+	Voice    time.Duration
+	Video    time.Duration
+	Verify   time.Duration
+}
+
+// DefaultConfig returns limits from reliability.md; a video's is generous because a slow machine is no fault of the file.
+func DefaultConfig() Config {
+	return Config{
+		Warm: 2, Parallel: runtime.GOMAXPROCS(0), Log: slog.Default(),
+		Limits: Limits{Start: 20 * time.Second, Identify: 20 * time.Second, Photo: 45 * time.Second, Voice: 60 * time.Second,
+			Video: 10 * time.Minute, Verify: 30 * time.Second},
+	}
+}
+
+// Validate names every setting that cannot work.
+func (c Config) Validate() error {
+	var wrong []error
+	if c.Warm < 0 || c.Warm > 64 {
+		wrong = append(wrong, fmt.Errorf("engine warm: want 0 to 64, got %d", c.Warm))
+	}
+	if c.Parallel < 1 || c.Parallel > 64 {
+		wrong = append(wrong, fmt.Errorf("engine parallel: want 1 to 64, got %d", c.Parallel))
+	}
+	l := c.Limits
+	if min(l.Start, l.Identify, l.Photo, l.Voice, l.Video, l.Verify) <= 0 {
+		wrong = append(wrong, fmt.Errorf("engine limits: want more than 0 for every request"))
+	}
+	return errors.Join(wrong...)
+}
+
+// engineName is the program that is looked for.
+const engineName = "ninefold-engine"
+
+// FindEngine returns the engine's path: the setting, else beside this executable, else on the PATH.
+func FindEngine(setting string) (string, error) {
+	if setting != "" {
+		return executable(setting)
+	}
+	if self, err := os.Executable(); err == nil {
+		if path, err := executable(filepath.Join(filepath.Dir(self), engineName)); err == nil {
+			return path, nil
+		}
+	}
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		if path, err := executable(filepath.Join(dir, engineName)); err == nil && dir != "" {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%s is neither beside this program nor on the PATH: build it with make build, or set --engine", engineName)
+}
+
+func executable(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", fmt.Errorf("engine: %w; set --engine", err)
+	}
+	if !info.Mode().IsRegular() || info.Mode()&0o111 == 0 {
+		return "", fmt.Errorf("engine: %s is not an executable file; set --engine", path)
+	}
+	return filepath.Abs(path)
+}

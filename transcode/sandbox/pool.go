@@ -1,0 +1,114 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/transcode"
+)
+
+// Pool keeps engines started ahead of need, so that a message does not wait for libvips to start. An engine that was handed
+// out never comes back: it belongs to its message.
+type Pool struct {
+	cfg     Config
+	path    string
+	profile transcode.Profile
+	warm    chan *engine
+	stop    context.CancelFunc
+	filled  sync.WaitGroup
+}
+
+var _ pipeline.Processors = (*Pool)(nil)
+
+// NewPool checks that the engine can be started and begins to warm.
+func NewPool(cfg Config, profile transcode.Profile) (*Pool, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	path, err := FindEngine(cfg.Engine)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	p := &Pool{cfg: cfg, path: path, profile: profile, warm: make(chan *engine), stop: stop}
+	for range cfg.Warm {
+		p.filled.Go(func() { p.fill(ctx) })
+	}
+	return p, nil
+}
+
+// fill holds one warm engine at a time, ready to be taken.
+func (p *Pool) fill(ctx context.Context) {
+	for ctx.Err() == nil {
+		e, err := start(p.path)
+		if err != nil {
+			p.cfg.Log.Error("engine does not start", slog.Any("error", err))
+			return // take starts one itself and reports the error to its caller
+		}
+		select {
+		case p.warm <- e:
+		case <-e.done: // died while idle
+			p.cfg.Log.Error("engine died before use", slog.Any("state", e.state), slog.String("stderr", e.stderr.String()))
+			pause(ctx, restartPause)
+		case <-ctx.Done():
+			e.kill()
+		}
+	}
+}
+
+// restartPause keeps an engine that cannot live, for want of a library say, from being started in a tight loop.
+const restartPause = time.Second
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+// take returns a warm engine, or starts one where none is ready.
+func (p *Pool) take() (*engine, error) {
+	select {
+	case e := <-p.warm:
+		return e, nil
+	default:
+	}
+	e, err := start(p.path)
+	if err != nil {
+		return nil, pipeline.Trouble(pipeline.CodeInternal, "start engine", err)
+	}
+	return e, nil
+}
+
+// Open returns the Processor of one message.
+func (p *Pool) Open(_ context.Context, ws *pipeline.Workspace) (pipeline.Processor, error) {
+	return &session{pool: p, ws: ws, slots: make(chan struct{}, p.cfg.Parallel)}, nil
+}
+
+// Check starts an engine and asks it to open a directory: what doctor and start-up need to know.
+func (p *Pool) Check(ctx context.Context, scratch string) error {
+	ws, err := pipeline.NewWorkspace(scratch)
+	if err != nil {
+		return err
+	}
+	defer ws.Close()
+	s := &session{pool: p, ws: ws, slots: make(chan struct{}, 1)}
+	defer s.Close()
+	e, err := s.acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("engine %s: %w", p.path, err)
+	}
+	s.release(e)
+	return nil
+}
+
+// Close ends the warm engines. Sessions that are open keep theirs until they are closed.
+func (p *Pool) Close() error {
+	p.stop()
+	p.filled.Wait()
+	return nil
+}

@@ -1,0 +1,81 @@
+package sandbox
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/transcode"
+)
+
+// maxFrame bounds one message between worker and engine, bytes. The largest honest one lists 300 samples.
+const maxFrame = 4 << 20
+
+// Op names a request.
+type Op string
+
+// The requests. Open comes first and once.
+const (
+	OpOpen     Op = "open"     // work in this directory
+	OpIdentify Op = "identify" // header read
+	OpRender   Op = "render"   // carry out a plan
+	OpVerify   Op = "verify"   // probe what was rendered
+)
+
+// Request is what the worker asks. Paths are relative to the opened directory.
+type Request struct {
+	Op       Op                 `json:"op"`
+	Dir      string             `json:"dir,omitempty"`
+	File     *pipeline.File     `json:"file,omitempty"`
+	Plan     *transcode.Plan    `json:"plan,omitempty"`
+	Out      string             `json:"out,omitempty"` // directory for what render writes
+	Rendered *pipeline.Rendered `json:"rendered,omitempty"`
+}
+
+// Response is one of many: any number of Progress, then exactly one with Done.
+type Response struct {
+	Progress float64            `json:"progress,omitempty"` // per cent
+	Done     bool               `json:"done,omitempty"`
+	Failure  *Failure           `json:"failure,omitempty"`
+	Media    *pipeline.Media    `json:"media,omitempty"`
+	Rendered *pipeline.Rendered `json:"rendered,omitempty"`
+}
+
+// Failure is a coded error with its cause, which is for the log only.
+type Failure struct {
+	pipeline.Failure
+	Op    string `json:"op"`
+	Cause string `json:"cause,omitempty"`
+}
+
+// writeFrame writes v as JSON behind its length, 4 bytes, big-endian.
+func writeFrame(w io.Writer, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if len(data) > maxFrame {
+		return fmt.Errorf("sandbox: a frame of %d bytes is larger than %d", len(data), maxFrame)
+	}
+	_, err = w.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(data))), data...))
+	return err
+}
+
+// readFrame reads one frame into v. Its length is checked before anything is allocated for it.
+func readFrame(r io.Reader, v any) error {
+	var head [4]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return err
+	}
+	n := binary.BigEndian.Uint32(head[:])
+	if n > maxFrame {
+		return fmt.Errorf("sandbox: a frame of %d bytes is larger than %d", n, maxFrame)
+	}
+	data := make([]byte, n)
+	if _, err := io.ReadFull(r, data); err != nil {
+		return err
+	}
+	return json.Unmarshal(data, v)
+}

@@ -1,0 +1,188 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path"
+	"sync"
+	"time"
+
+	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/transcode"
+)
+
+// session is the Processor of one message: up to Config.Parallel engines over one workspace. An engine does one request at a
+// time, so the file that crashes it is the only one that is hurt; the next request gets another engine.
+type session struct {
+	pool  *Pool
+	ws    *pipeline.Workspace
+	slots chan struct{}
+
+	mu   sync.Mutex
+	idle []*engine
+	all  []*engine
+}
+
+var _ pipeline.Processor = (*session)(nil)
+
+func (s *session) Identify(ctx context.Context, f pipeline.File) (pipeline.Media, error) {
+	resp, err := s.do(ctx, Request{Op: OpIdentify, File: &f}, s.pool.cfg.Limits.Identify, nil)
+	if err != nil {
+		return pipeline.Media{}, err
+	}
+	if resp.Media == nil {
+		return pipeline.Media{}, crashed("identify answered without media")
+	}
+	m := *resp.Media
+	m.Size = f.Size // ours, whatever the engine says
+	return m, checkMedia(m)
+}
+
+func (s *session) Plan(item pipeline.Item, m pipeline.Media) (pipeline.Plan, error) {
+	plan, err := transcode.NewPlan(item, m, s.pool.profile)
+	if err != nil {
+		return nil, err
+	}
+	return plan, nil
+}
+
+func (s *session) Render(ctx context.Context, f pipeline.File, plan pipeline.Plan, progress func(float64)) (*pipeline.Rendered, error) {
+	order, ok := plan.(*transcode.Plan)
+	if !ok {
+		return nil, fmt.Errorf("sandbox: a plan of type %T is not ours", plan)
+	}
+	out := path.Join("out", path.Base(f.Path))
+	resp, err := s.do(ctx, Request{Op: OpRender, File: &f, Plan: order, Out: out}, s.pool.cfg.Limits.of(order), progress)
+	if err != nil {
+		return nil, err
+	}
+	if resp.Rendered == nil {
+		return nil, crashed("render answered with nothing")
+	}
+	return resp.Rendered, checkRendered(resp.Rendered, out)
+}
+
+func (s *session) Verify(ctx context.Context, r *pipeline.Rendered) error {
+	_, err := s.do(ctx, Request{Op: OpVerify, Rendered: r}, s.pool.cfg.Limits.Verify, nil)
+	return err
+}
+
+// of returns the wall limit of a render.
+func (l Limits) of(p *transcode.Plan) time.Duration {
+	switch {
+	case p.Photo != nil:
+		return l.Photo
+	case p.Voice != nil:
+		return l.Voice
+	}
+	return l.Video
+}
+
+// do runs one request on an engine of this message.
+func (s *session) do(ctx context.Context, req Request, limit time.Duration, progress func(float64)) (Response, error) {
+	e, err := s.acquire(ctx)
+	if err != nil {
+		return Response{}, err
+	}
+	resp, err := e.call(ctx, req, limit, progress)
+	s.release(e)
+	if err != nil {
+		return Response{}, err
+	}
+	if f := resp.Failure; f != nil {
+		return Response{}, s.failed(f)
+	}
+	return resp, nil
+}
+
+// failed turns the engine's answer into an error. The engine is not believed: a code that is not in the list, or one that
+// only the worker may give, is a crash.
+func (s *session) failed(f *Failure) error {
+	if !engineCodes[f.Code] {
+		return crashed("the engine answered code %.40q", f.Code)
+	}
+	return &pipeline.Error{Code: f.Code, Op: f.Op, Message: clip(f.Message, 300), Err: fmt.Errorf("%s", clip(f.Cause, maxCause))}
+}
+
+func clip(s string, most int) string {
+	if len(s) > most {
+		return s[:most]
+	}
+	return s
+}
+
+// acquire waits for a free slot and returns an engine that works in this message's directory.
+func (s *session) acquire(ctx context.Context) (*engine, error) {
+	select {
+	case s.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	e, err := s.opened(ctx)
+	if err != nil {
+		<-s.slots
+	}
+	return e, err
+}
+
+func (s *session) opened(ctx context.Context) (*engine, error) {
+	if e := s.reuse(); e != nil {
+		return e, nil
+	}
+	e, err := s.pool.take()
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.all = append(s.all, e)
+	s.mu.Unlock()
+	resp, err := e.call(ctx, Request{Op: OpOpen, Dir: s.ws.Dir()}, s.pool.cfg.Limits.Start, nil)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err == nil && resp.Failure != nil {
+		err = fmt.Errorf("%s", clip(resp.Failure.Cause, maxCause))
+	}
+	if err != nil { // no sender's byte was touched: our own trouble
+		return nil, pipeline.Trouble(pipeline.CodeInternal, "open engine", err)
+	}
+	return e, nil
+}
+
+func (s *session) reuse() *engine {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.idle) > 0 {
+		e := s.idle[len(s.idle)-1]
+		s.idle = s.idle[:len(s.idle)-1]
+		select {
+		case <-e.done:
+		default:
+			return e
+		}
+	}
+	return nil
+}
+
+func (s *session) release(e *engine) {
+	s.mu.Lock()
+	select {
+	case <-e.done:
+		s.pool.cfg.Log.Warn("engine ended", slog.Any("state", e.state))
+	default:
+		s.idle = append(s.idle, e)
+	}
+	s.mu.Unlock()
+	<-s.slots
+}
+
+// Close kills every engine of the message and returns when they are gone.
+func (s *session) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.all {
+		e.kill()
+	}
+	return nil
+}
