@@ -1,8 +1,199 @@
 package transcode
 
-import "github.com/ninefold/ninefold/pipeline"
+import (
+	"github.com/ninefold/ninefold/pipeline"
+)
 
-// PhotoPlan is the work order for a photo.
-type PhotoPlan struct{}
+// PhotoPlan is the work order for a photo, and for the poster of a video: what is done to the pixels and which pictures are made.
+// It is plain data; transcode/vips carries it out.
+type PhotoPlan struct {
+	SourceWidth  int    `json:"source_width"`  // pixels as displayed; the decoder must find the same
+	SourceHeight int    `json:"source_height"` // pixels as displayed
+	Steps        []Step `json:"steps,omitempty"`
+	Width        int    `json:"width"`  // pixels after the last step
+	Height       int    `json:"height"` // pixels after the last step
 
-func planPhoto(pipeline.Item, pipeline.Media, Profile) (*PhotoPlan, error) { return &PhotoPlan{}, nil }
+	Images []ImageOut `json:"images"`
+	Safe   *SafeOut   `json:"safe"`
+
+	SampleSide  int   `json:"sample_side,omitempty"` // short side of the classifier's raster, pixels, never enlarged; 0 = no sample
+	Matte       uint8 `json:"matte"`                 // grey level behind transparent pixels in formats without alpha
+	SampleMatte uint8 `json:"sample_matte"`          // the same in the classifier's raster
+	Flat        bool  `json:"flat,omitempty"`        // the source may be a screenshot: flat pictures become lossless WebP
+}
+
+// ImageOut is one picture to make, with its exact size.
+type ImageOut struct {
+	Name    string `json:"name"`
+	Format  Format `json:"format"`
+	Fit     Fit    `json:"fit"` // cover cuts the picture to Width × Height about its centre, inside shows all of it
+	Width   int    `json:"width"`
+	Height  int    `json:"height"`
+	Quality int    `json:"quality"`
+	Default bool   `json:"default,omitempty"`
+	Budget  int64  `json:"budget,omitempty"` // bytes; above it quality and then size go down, 0 = no budget
+}
+
+// SafeOut is the rendition that shows nothing recognisable: the picture shrunk to Tiny, blurred, and enlarged to its size.
+// Whatever is lost in Tiny is lost for good; the enlargement sees nothing else.
+type SafeOut struct {
+	Name       string  `json:"name"`
+	Format     Format  `json:"format"`
+	TinyWidth  int     `json:"tiny_width"`
+	TinyHeight int     `json:"tiny_height"`
+	Sigma      float64 `json:"sigma"` // gaussian, in pixels of the tiny raster
+	Width      int     `json:"width"`
+	Height     int     `json:"height"`
+	Quality    int     `json:"quality"`
+}
+
+// blurSigma leaves a third of the contrast at 5 cycles across a 32 px raster and 2 % at 10: nothing finer than 12 px shows.
+const blurSigma = 1.5
+
+// blurLeast is how much smaller than the picture the tiny raster is at least: a 32 px icon must not survive as itself.
+const blurLeast = 8
+
+const (
+	blurQuality = 70
+	matteWhite  = 255 // a document or logo expects paper
+	matteGrey   = 128 // what the classifier's models were given
+)
+
+// planPhoto decides which pictures are made of a photo that passed the limits.
+func planPhoto(item pipeline.Item, m pipeline.Media, prof Profile) (*PhotoPlan, error) {
+	if m.Width < 1 || m.Height < 1 {
+		return nil, pipeline.Refuse(pipeline.CodeCorrupt, "the picture has no size; send it again")
+	}
+	steps, w, h := Geometry(item.Edits, m.Width, m.Height)
+	plan := pictures(w, h, prof.Photo.Renditions, prof.Photo)
+	plan.SourceWidth, plan.SourceHeight, plan.Steps = m.Width, m.Height, steps
+	plan.SampleSide = prof.SampleSide
+	plan.Flat = m.MIME == pipeline.TypePNG.MIME
+	return plan, nil
+}
+
+// PosterPlan decides which pictures are made of a video's poster frame of w × h pixels, edits already applied to it. It asks for
+// no classifier sample: the video's own samples are scored.
+func PosterPlan(w, h int, prof Profile) *PhotoPlan {
+	plan := pictures(w, h, prof.Video.Poster, prof.Photo)
+	plan.SourceWidth, plan.SourceHeight = w, h
+	return plan
+}
+
+func pictures(w, h int, specs []ImageSpec, p PhotoProfile) *PhotoPlan {
+	return &PhotoPlan{
+		Width: w, Height: h, Images: images(w, h, specs, p.DisplayBytes), Safe: safe(w, h, p),
+		Matte: matteWhite, SampleMatte: matteGrey,
+	}
+}
+
+// images sizes the specs for a picture of w × h and drops those that came out equal in name, format and size.
+func images(w, h int, specs []ImageSpec, budget int64) []ImageOut {
+	type key struct {
+		name   string
+		format Format
+		w, h   int
+	}
+	budgeted := defaultName(specs)
+	seen := map[key]bool{}
+	var out []ImageOut
+	for _, s := range specs {
+		im := imageOut(s, w, h)
+		k := key{im.Name, im.Format, im.Width, im.Height}
+		if seen[k] {
+			continue
+		}
+		seen[k] = true
+		if im.Name == budgeted {
+			im.Budget = budget
+		}
+		out = append(out, im)
+	}
+	return out
+}
+
+func imageOut(s ImageSpec, w, h int) ImageOut {
+	im := ImageOut{Name: s.Name, Format: s.Format, Fit: s.Fit, Quality: s.Quality, Default: s.Default}
+	if s.Fit == FitCover {
+		im.Width = min(s.Side, w, h)
+		im.Height = im.Width
+		return im
+	}
+	im.Width, im.Height = FitSize(w, h, max(w, h), s.Side)
+	return im
+}
+
+// defaultName names the rendition that the byte budget is for, in all its formats.
+func defaultName(specs []ImageSpec) string {
+	for _, s := range specs {
+		if s.Default {
+			return s.Name
+		}
+	}
+	return ""
+}
+
+func safe(w, h int, p PhotoProfile) *SafeOut {
+	long := max(w, h)
+	s := &SafeOut{Name: "blurred", Format: JPEG, Sigma: blurSigma, Quality: blurQuality}
+	s.TinyWidth, s.TinyHeight = FitSize(w, h, long, max(1, min(p.BlurSide, long/blurLeast)))
+	s.Width, s.Height = FitSize(w, h, long, p.BlurOut)
+	return s
+}
+
+// Adjustment is an adjust step as numbers on pixels 0..1: Y' = (Y - 0.5)·Contrast + 0.5 + Brightness for luma, and chroma times
+// Saturation. It is what ffmpeg's eq filter does with the same three numbers, so a photo and a video come out alike.
+type Adjustment struct {
+	Brightness float64 // -1..1, added to luma
+	Contrast   float64 // 0..2, 1 leaves it
+	Saturation float64 // 0..2, 1 leaves it
+}
+
+// Adjustment returns the step's numbers.
+func (s Step) Adjustment() Adjustment {
+	return Adjustment{Brightness: s.Brightness, Contrast: 1 + s.Contrast, Saturation: 1 + s.Saturation}
+}
+
+// rec709 holds the shares of red, green and blue in luma.
+var rec709 = [3]float64{0.2126, 0.7152, 0.0722}
+
+// Matrix returns the adjustment as a linear map on R, G, B in 0..1: out = m·in + offset.
+func (a Adjustment) Matrix() (m [3][3]float64, offset float64) {
+	for i := range m {
+		for j := range m[i] {
+			m[i][j] = (a.Contrast - a.Saturation) * rec709[j]
+		}
+		m[i][i] += a.Saturation
+	}
+	return m, 0.5 - 0.5*a.Contrast + a.Brightness
+}
+
+// SampleSize returns the size of the classifier's raster, 0, 0 where the plan asks for none.
+func (p *PhotoPlan) SampleSize() (w, h int) {
+	if p.SampleSide == 0 {
+		return 0, 0
+	}
+	return FitSize(p.Width, p.Height, min(p.Width, p.Height), p.SampleSide)
+}
+
+// MasterSize returns the size of the one raster everything is made from: the smallest that none of the plan's pictures exceeds,
+// in the picture's own proportions and never larger than the picture.
+func (p *PhotoPlan) MasterSize() (w, h int) {
+	grow := func(needW, needH int) {
+		if needW > w || needH > h {
+			w, h = max(w, needW), max(h, needH)
+		}
+	}
+	grow(p.SampleSize())
+	for _, im := range p.Images {
+		if im.Fit == FitCover {
+			grow(FitSize(p.Width, p.Height, min(p.Width, p.Height), im.Width))
+			continue
+		}
+		grow(im.Width, im.Height)
+	}
+	if p.Safe != nil {
+		grow(p.Safe.TinyWidth, p.Safe.TinyHeight)
+	}
+	return w, h
+}
