@@ -69,13 +69,16 @@ func (it Item) ValidateEdits() error {
 	return nil
 }
 
+// MaxKeyBytes is the longest store key, in bytes: what S3 allows.
+const MaxKeyBytes = 1024
+
 // keyPattern is what a store key may hold: no control characters, no backslash, no colon that could read as a scheme.
-var keyPattern = regexp.MustCompile(`^[A-Za-z0-9_!'()*+,=@~ .\-/]{1,1024}$`)
+var keyPattern = regexp.MustCompile(`^[A-Za-z0-9_!'()*+,=@~ .\-/]+$`)
 
 // ValidateKey refuses keys that could leave a store's own space: absolute, empty or dot segments, odd characters.
 func ValidateKey(key string) error {
-	if !keyPattern.MatchString(key) {
-		return fmt.Errorf("want 1 to 1024 of A-Z a-z 0-9 and _!'()*+,=@~ .-/")
+	if len(key) > MaxKeyBytes || !keyPattern.MatchString(key) {
+		return fmt.Errorf("want 1 to %d of A-Z a-z 0-9 and _!'()*+,=@~ .-/", MaxKeyBytes)
 	}
 	for _, seg := range strings.Split(key, "/") {
 		if seg == "" || seg == "." || seg == ".." {
