@@ -1,0 +1,79 @@
+# Ninefold. `make demo` and `make test` need nothing but this: each sets up what is missing, then does its work.
+# Steps of the set-up live in docker/setup.sh; a step that finds its work done says nothing.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# One set of flags for building, vetting, testing and linting, so that nothing is compiled twice. The version is stamped by us, below:
+# a checkout that git refuses to read (another user's, or none at all) still builds.
+export GOFLAGS := $(strip $(shell go env GOFLAGS 2>/dev/null) -mod=readonly -trimpath -buildvcs=false)
+export CGO_ENABLED := 1
+# Tests find the pinned servers here.
+export PATH := $(CURDIR)/bin/tools:$(PATH)
+
+# 1.2.3 on the tag v1.2.3, 1.2.3-4-gabcdef after it, 0.1.0-dev-gabcdef before the first tag, 0.1.0-dev without git; -dirty as git says.
+VERSION ?= $(or $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null | sed 's/^v//'),\
+  0.1.0-dev$(addprefix -g,$(shell git describe --always --exclude '*' --dirty 2>/dev/null)))
+LDFLAGS := -X main.version=$(VERSION)
+
+# Packages that compute for minutes under the race detector, or spend their time in C: tested without it. Every other one has it.
+SLOW_UNDER_RACE := cmd/|moderation/onnx|moderation/tfjs|transcode/ffmpeg|transcode/raster|transcode/vips
+TIMEOUT := 10m
+
+.PHONY: help
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build models ## Set up, build, and show one message going through the queue, the engine, the classifier and the store.
+	@bin/ninefold demo
+
+.PHONY: test
+test: build models tools ## Set up, build, vet, and run every test against the real programs.
+	@go vet ./...
+	@race=$$(go list ./... | grep -vE '/($(SLOW_UNDER_RACE))'); \
+	slow=$$(go list ./... | grep -E '/($(SLOW_UNDER_RACE))'); \
+	go test -race -timeout $(TIMEOUT) $$race && go test -timeout $(TIMEOUT) $$slow || \
+	{ echo; echo "make test: FAILED, see the lines marked FAIL above"; exit 1; }
+	@echo; echo "make test: every test passed in $${SECONDS} s"
+
+.PHONY: build
+build: system ## Build both programs into bin/.
+	@go build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/ninefold ./cmd/ninefold-engine
+
+.PHONY: setup
+setup: models tools ## Everything demo and test need: Debian packages, both programs, models, test servers.
+
+.PHONY: race
+race: build models tools ## Run every test under the race detector, the slow packages too.
+	@go test -race -timeout 30m ./...
+
+.PHONY: lint
+lint: system ## Run the pinned golangci-lint (built into bin/tools the first time).
+	@docker/setup.sh lint
+	@golangci-lint run
+
+.PHONY: fmt
+fmt: ## Format every Go file as the linter wants it.
+	@docker/setup.sh lint
+	@golangci-lint fmt
+
+.PHONY: clean
+clean: ## Remove what was built; models and tools stay (`make clean-all` removes them too).
+	@rm -rf bin/ninefold bin/ninefold-engine
+
+.PHONY: clean-all
+clean-all: ## Remove bin/ altogether: the next command sets up again.
+	@rm -rf bin
+
+# Steps of the set-up, in the order they need each other.
+.PHONY: system models tools
+system:
+	@docker/setup.sh system
+models: build
+	@docker/setup.sh models
+tools: system
+	@docker/setup.sh tools
