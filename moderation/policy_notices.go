@@ -31,3 +31,8 @@ func notable(p pipeline.PartDelivery) bool {
 	}
 	return true
 }
+
+// SenderNotices is the function of that name: what a sender is told depends on no setting.
+func (p *Policy) SenderNotices(deliveries []pipeline.Delivery) []pipeline.Notice {
+	return SenderNotices(deliveries)
+}

@@ -70,7 +70,7 @@ func (r *run) assemble(parts []Part) Manifest {
 	for _, rec := range r.job.Recipients {
 		m.Deliveries = append(m.Deliveries, r.deliver(rec, m.Parts))
 	}
-	m.SenderNotices = senderNotices(m)
+	m.SenderNotices = r.senderNotices(m)
 	m.Status, m.Error = conclude(m.Parts)
 	return m
 }
@@ -116,27 +116,21 @@ func (r *run) decide(rec Recipient, p Part) Decision {
 	return r.Policy.Decide(facts, p.Kind, r.job.Sender, rec)
 }
 
-// senderNotices says which items were rejected and which did not reach everybody, and never why.
-func senderNotices(m Manifest) []Notice {
-	out := []Notice{}
-	for i, p := range m.Parts {
-		switch {
-		case p.Status == StatusRejected:
-			out = append(out, Notice{Code: NoticeRejected, ItemID: p.ItemID})
-		case withheldFromAny(m.Deliveries, i):
-			out = append(out, Notice{Code: NoticeNotDelivered, ItemID: p.ItemID})
+// senderNotices says which items were rejected, which the sender can mend, and which did not reach everybody, which reads alike
+// for every reason.
+func (r *run) senderNotices(m Manifest) []Notice {
+	out, rejected := []Notice{}, map[string]bool{}
+	for _, p := range m.Parts {
+		if p.Status == StatusRejected {
+			out, rejected[p.ItemID] = append(out, Notice{Code: NoticeRejected, ItemID: p.ItemID}), true
+		}
+	}
+	for _, n := range r.Policy.SenderNotices(m.Deliveries) {
+		if !rejected[n.ItemID] {
+			out = append(out, n)
 		}
 	}
 	return out
-}
-
-func withheldFromAny(ds []Delivery, part int) bool {
-	for _, d := range ds {
-		if a := d.Parts[part].Action; a == Withhold || a == Reject {
-			return true
-		}
-	}
-	return false
 }
 
 // conclude sums the parts up. A message none of whose parts is ready is rejected, with the first part's reason.

@@ -140,6 +140,9 @@ func (r *run) manifest(ctx context.Context) (Manifest, error) {
 	if errors.Is(context.Cause(ctx), errExpired) {
 		return r.rejected(expired()), nil
 	}
+	if err != nil && r.opts.Final && ctx.Err() == nil {
+		return r.rejected(AsError(err)), nil
+	}
 	if err != nil {
 		return Manifest{}, err
 	}

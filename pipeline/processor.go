@@ -74,6 +74,8 @@ type Policy interface {
 	Gate(conv ConversationKind, s Sender, r Recipient) (d Decision, ok bool)
 	// Decide decides for one recipient and one ready part of the given kind.
 	Decide(f Facts, kind Kind, s Sender, r Recipient) Decision
+	// SenderNotices says what the sender is told of the deliveries: the same words for every reason.
+	SenderNotices(deliveries []Delivery) []Notice
 }
 
 // SourceStore is where originals are read from. Originals are never written or deleted by us.

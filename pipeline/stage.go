@@ -33,40 +33,44 @@ func itemStages() []stage {
 
 func (it *itemRun) check(context.Context) error { return it.item.ValidateEdits() }
 
-// fetch copies the original into the workspace. The size the store gives is checked before a byte moves, and again while it does.
+// fetch copies the original into the workspace.
 func (it *itemRun) fetch(ctx context.Context) error {
 	src, size, err := it.Sources.Open(ctx, it.item.Source.Key)
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	most := it.cfg.MaxBytes.of(it.item.Kind)
-	if size > most {
-		return Refuse(CodeTooLarge, "the file has %d bytes; at most %d for %s", size, most, it.item.Kind)
-	}
-	if size == 0 {
-		return Refuse(CodeCorrupt, "the file is empty; upload it again")
-	}
-	it.file.Path = fmt.Sprintf("in/%d", it.index)
-	return it.stageFile(src, size)
+	it.file, err = StageFile(it.ws, fmt.Sprintf("in/%d", it.index), src, size, it.cfg.MaxBytes.of(it.item.Kind))
+	return err
 }
 
-func (it *itemRun) stageFile(src io.Reader, size int64) error {
-	f, err := it.ws.Create(it.file.Path)
+// StageFile copies size bytes of src into the workspace under name, with their digest and type. More than most bytes are
+// refused before one moves, and the promised size is held while they do.
+func StageFile(ws *Workspace, name string, src io.Reader, size, most int64) (File, error) {
+	if size > most {
+		return File{}, Refuse(CodeTooLarge, "the file has %d bytes; at most %d", size, most)
+	}
+	if size == 0 {
+		return File{}, Refuse(CodeCorrupt, "the file is empty; upload it again")
+	}
+	f, err := ws.Create(name)
 	if err != nil {
-		return Trouble(CodeInternal, "scratch", err)
+		return File{}, Trouble(CodeInternal, "scratch", err)
 	}
 	defer f.Close()
 	sum, head := sha256.New(), &headWriter{limit: SniffLen}
 	n, err := io.Copy(io.MultiWriter(f, sum, head), io.LimitReader(src, size+1))
 	if err != nil {
-		return storageError("fetch", err)
+		return File{}, storageError("fetch", err)
 	}
 	if n != size {
-		return Trouble(CodeStorageUnavailable, "fetch", fmt.Errorf("the store promised %d bytes and sent %d", size, n))
+		return File{}, Trouble(CodeStorageUnavailable, "fetch", fmt.Errorf("the store promised %d bytes and sent %d", size, n))
 	}
-	it.file.Size, it.file.SHA256 = n, hex.EncodeToString(sum.Sum(nil))
-	it.file.Type, _ = Sniff(head.data)
+	t, _ := Sniff(head.data)
+	return File{Path: name, Type: t, Size: n, SHA256: hex.EncodeToString(sum.Sum(nil))}, closeFile(f)
+}
+
+func closeFile(f *os.File) error {
 	if err := f.Close(); err != nil {
 		return Trouble(CodeInternal, "scratch", err)
 	}
@@ -98,9 +102,8 @@ func (h *headWriter) Write(p []byte) (int, error) {
 }
 
 func (it *itemRun) identify(ctx context.Context) error {
-	if it.file.Type.MIME == "" {
-		return Refuse(CodeUnsupportedType, "the bytes are of no type that is taken; send JPEG, PNG, GIF, WebP, HEIC, AVIF, MP4, MOV, WebM, "+
-			"Ogg, M4A, AAC, MP3, WAV, FLAC, AMR, 3GP or CAF")
+	if err := it.file.Known(); err != nil {
+		return err
 	}
 	m, err := it.proc.Identify(ctx, it.file)
 	if err != nil {
@@ -111,6 +114,15 @@ func (it *itemRun) identify(ctx context.Context) error {
 	}
 	it.media = m
 	return nil
+}
+
+// Known refuses what must not reach a decoder.
+func (f File) Known() error {
+	if f.Type.MIME != "" {
+		return nil
+	}
+	return Refuse(CodeUnsupportedType, "the bytes are of no type that is taken; send JPEG, PNG, GIF, WebP, HEIC, AVIF, MP4, MOV, WebM, "+
+		"Ogg, M4A, AAC, MP3, WAV, FLAC, AMR, 3GP or CAF")
 }
 
 func (it *itemRun) makePlan(context.Context) (err error) {
