@@ -1,8 +1,246 @@
 package transcode
 
-import "github.com/ninefold/ninefold/pipeline"
+import (
+	"fmt"
+	"math"
+	"slices"
 
-// VideoPlan is the work order for a video or an animation.
-type VideoPlan struct{}
+	"github.com/ninefold/ninefold/pipeline"
+)
 
-func planVideo(pipeline.Item, pipeline.Media, Profile) (*VideoPlan, error) { return &VideoPlan{}, nil }
+// The values of VideoPlan.Method and of a part's method.
+const (
+	MethodRemux     = "remux"     // packets copied into a clean, faststart MP4
+	MethodTranscode = "transcode" // decoded once, encoded once
+)
+
+// The values of VideoPlan.Presentation and of a part's presentation.
+const (
+	PresentVideo = "video"
+	PresentGIF   = "gif" // silent loop
+)
+
+// VideoPlan is the work order for a video or an animation. Times are milliseconds, sizes pixels, rates bit/s.
+// Picture, Encode, Samples and Posters are complete for both methods: a remux whose result does not hold is transcoded.
+type VideoPlan struct {
+	Presentation string       `json:"presentation"`
+	Method       string       `json:"method"`
+	Why          string       `json:"why"`         // what decided the method, for a log
+	VideoIndex   int          `json:"video_index"` // stream of the picture in its file
+	AudioIndex   int          `json:"audio_index"` // stream of the sound, -1 = none is delivered
+	Time         VideoTime    `json:"time"`
+	Picture      VideoPicture `json:"picture"`
+	Encode       VideoEncode  `json:"encode"`
+	Samples      SamplePlan   `json:"samples"`
+	Posters      PosterTimes  `json:"posters"`
+	Poster       *PhotoPlan   `json:"poster"` // what is made of the chosen poster, which is Picture.Width × Picture.Height
+}
+
+// VideoTime says which stretch of the source is read.
+type VideoTime struct {
+	StartMS  int64 `json:"start_ms"`  // from the source's first timestamp
+	LengthMS int64 `json:"length_ms"` // 0 = to the end
+	LimitMS  int64 `json:"limit_ms"`  // more than this delivered is too_long, whatever the container claimed
+	ExpectMS int64 `json:"expect_ms"` // what the container promises to leave, 0 = it does not say
+}
+
+// VideoEncode holds the encoder's numbers.
+type VideoEncode struct {
+	CRF        int     `json:"crf"`
+	Preset     string  `json:"preset"`
+	MaxRate    int64   `json:"max_rate"`    // bit/s
+	BufferSize int64   `json:"buffer_size"` // bits
+	GOPSeconds float64 `json:"gop_seconds"`
+	AudioRate  int64   `json:"audio_rate"` // bit/s
+}
+
+// planVideo decides what to make of a video or an animation that passed CheckLimits.
+func planVideo(item pipeline.Item, m pipeline.Media, prof Profile) (*VideoPlan, error) {
+	if !m.Animated {
+		if err := checkStream(m, prof.Video); err != nil {
+			return nil, err
+		}
+	}
+	when, err := planTime(item.Edits, m, prof.Video)
+	if err != nil {
+		return nil, err
+	}
+	plan := &VideoPlan{Presentation: PresentVideo, VideoIndex: 0, AudioIndex: audioIndex(item.Edits, m), Time: when}
+	if m.Animated {
+		plan.Presentation = PresentGIF
+	} else {
+		plan.VideoIndex = m.Video.Index
+	}
+	plan.Picture = planPicture(item.Edits, m, prof.Video)
+	plan.Encode = planEncode(m, plan.Picture, prof.Video)
+	plan.Method, plan.Why = planMethod(item.Edits, m, prof.Video)
+	plan.Samples = planSamples(item.Edits, m, when, plan.Picture, prof)
+	if plan.Posters, err = planPosters(item.Edits, when, m.Animated); err != nil {
+		return nil, err
+	}
+	plan.Poster = PosterPlan(plan.Picture.Width, plan.Picture.Height, prof)
+	return plan, nil
+}
+
+// videoCodecs are the codecs media.md takes.
+var videoCodecs = []string{"h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "h263"}
+
+// fpsSlack forgives a container's rounding of its own frame rate.
+const fpsSlack = 1.05
+
+func checkStream(m pipeline.Media, p VideoProfile) error {
+	if !slices.Contains(videoCodecs, m.Video.Codec) {
+		return pipeline.Refuse(pipeline.CodeUnsupportedType, "the video's encoding is not taken; send H.264, HEVC, VP8, VP9, AV1, MPEG-4 or H.263")
+	}
+	if m.Video.FPS > p.MaxFPS*fpsSlack {
+		return pipeline.Refuse(pipeline.CodeUnsupportedType, "the video has %.0f frames a second; at most %.0f", m.Video.FPS, p.MaxFPS)
+	}
+	return nil
+}
+
+// audioIndex is the sound to deliver: the first stream, unless the edits or the medium are silent or it cannot be decoded.
+func audioIndex(edits []pipeline.Edit, m pipeline.Media) int {
+	muted := slices.ContainsFunc(edits, func(e pipeline.Edit) bool { return e.Op == pipeline.OpMute })
+	if muted || m.Animated || m.Audio == nil || m.Audio.Codec == "" || m.Audio.SampleRate == 0 {
+		return -1
+	}
+	return m.Audio.Index
+}
+
+// limitSlackMS is read beyond the limit, so that a container that lies is caught and not cut.
+const limitSlackMS = 1000
+
+// planTime reads the trim edits, each counted on what the one before left.
+func planTime(edits []pipeline.Edit, m pipeline.Media, p VideoProfile) (VideoTime, error) {
+	t := VideoTime{LimitMS: p.MaxMS, ExpectMS: m.DurationMS}
+	for _, e := range edits {
+		if e.Op != pipeline.OpTrim {
+			continue
+		}
+		if t.ExpectMS > 0 && e.StartMS >= t.ExpectMS {
+			return t, pipeline.Refuse(pipeline.CodeTooShort, "nothing is left after the trim: it begins at %d ms of %d ms", e.StartMS, t.ExpectMS)
+		}
+		t = t.trim(e.StartMS, e.EndMS)
+	}
+	return t, nil
+}
+
+func (t VideoTime) trim(start, end int64) VideoTime {
+	t.StartMS += start
+	left := int64(0)
+	if t.ExpectMS > 0 {
+		left = t.ExpectMS - start
+	}
+	switch length := end - start; {
+	case end == 0 && t.LengthMS > 0:
+		t.LengthMS -= start
+	case end == 0: // to the end, as before
+	case t.LengthMS > 0:
+		t.LengthMS = min(length, t.LengthMS-start)
+	default:
+		t.LengthMS = length
+	}
+	if t.LengthMS > 0 && (left == 0 || t.LengthMS < left) {
+		left = t.LengthMS
+	}
+	t.ExpectMS = left
+	return t
+}
+
+// ReadMS is how much of the source is read at most.
+func (t VideoTime) ReadMS() int64 {
+	most := t.LimitMS + limitSlackMS
+	if t.LengthMS > 0 {
+		return min(t.LengthMS, most)
+	}
+	return most
+}
+
+const (
+	// rateHeadroom lets the output spend this much more per pixel than the source did: enough for a second generation,
+	// never so much that the file grows.
+	rateHeadroom = 1.2
+	// minRate keeps thumbnails of videos from becoming mush, bit/s.
+	minRate = 100_000
+)
+
+func planEncode(m pipeline.Media, pic VideoPicture, p VideoProfile) VideoEncode {
+	e := VideoEncode{CRF: p.CRF, Preset: p.Preset, MaxRate: p.MaxRate, BufferSize: p.BufferSize, GOPSeconds: p.GOPSeconds, AudioRate: p.AudioRate}
+	if m.Animated {
+		return e // a GIF's bit rate says nothing about what a video of it needs
+	}
+	if rate := videoRate(m); rate > 0 && m.Width > 0 && m.Height > 0 {
+		share := float64(pic.Width) * float64(pic.Height) / (float64(m.Width) * float64(m.Height))
+		ceiling := max(minRate, int64(rateHeadroom*share*float64(rate)))
+		if ceiling < e.MaxRate {
+			e.MaxRate, e.BufferSize = ceiling, 2*ceiling
+		}
+	}
+	return e
+}
+
+// videoRate is the picture's share of the source's bit rate as far as the container tells, bit/s, 0 = unknown.
+func videoRate(m pipeline.Media) int64 {
+	if m.Video != nil && m.Video.BitRate > 0 {
+		return m.Video.BitRate
+	}
+	whole := wholeRate(m)
+	if m.Audio != nil && m.Audio.BitRate < whole {
+		return whole - m.Audio.BitRate
+	}
+	return whole
+}
+
+func wholeRate(m pipeline.Media) int64 {
+	if m.BitRate > 0 || m.DurationMS <= 0 {
+		return m.BitRate
+	}
+	return int64(math.Round(float64(m.Size) * 8000 / float64(m.DurationMS)))
+}
+
+// remuxLevel and remuxFPS are the H.264 level and the frame rate that are delivered as they come (media.md section 3).
+const (
+	remuxLevel = 42
+	remuxFPS   = 60
+)
+
+// remuxProfiles are the H.264 profiles every phone decodes.
+var remuxProfiles = []string{"Constrained Baseline", "Baseline", "Main", "High"}
+
+// planMethod says whether the packets may be copied, and the first thing that forbids it.
+func planMethod(edits []pipeline.Edit, m pipeline.Media, p VideoProfile) (method, why string) {
+	if m.Animated {
+		return MethodTranscode, "animation"
+	}
+	v, a := m.Video, m.Audio
+	rate := wholeRate(m)
+	for _, rule := range []struct {
+		breaks bool
+		why    string
+	}{
+		{shapes(edits), "edits"},
+		{v.Codec != "h264", "codec " + v.Codec},
+		{!slices.Contains(remuxProfiles, v.Profile), "h264 profile"},
+		{v.Level <= 0 || v.Level > remuxLevel, "h264 level"},
+		{v.PixelFormat != "yuv420p" || v.Range == "pc", "pixel format"},
+		{v.HDR() || v.Primaries == "bt2020" || v.Matrix == "bt2020nc", "wide colour"},
+		{v.Rotation != 0 || v.Mirrored, "rotation"},
+		{v.SARNum != v.SARDen, "pixel aspect"},
+		{interlaced(v), "interlaced"},
+		{v.Width%2 != 0 || v.Height%2 != 0 || v.Width != m.Width || v.Height != m.Height, "odd size"},
+		{max(v.Width, v.Height) > p.RemuxMaxLong, "size"},
+		{v.FPS <= 0 || v.FPS > remuxFPS*fpsSlack, "frame rate"},
+		{m.DurationMS <= 0 || rate <= 0 || rate > p.RemuxMaxRate, "bit rate"},
+		{a != nil && (a.Codec != "aac" || a.Profile != "LC" || a.Channels > 2), "audio"},
+	} {
+		if rule.breaks {
+			return MethodTranscode, rule.why
+		}
+	}
+	return MethodRemux, fmt.Sprintf("h264 level %d, %d bit/s", v.Level, rate)
+}
+
+// shapes reports whether an edit touches picture, sound or time: all do but the choice of the poster.
+func shapes(edits []pipeline.Edit) bool {
+	return slices.ContainsFunc(edits, func(e pipeline.Edit) bool { return e.Op != pipeline.OpPoster })
+}

@@ -1,0 +1,173 @@
+package transcode
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/ninefold/ninefold/pipeline"
+)
+
+// SampleHz is the grid that frames are picked on, ticks a second: as fine as the delivered frame rate, so that every delivered
+// frame can be picked. A tick shows the frame a viewer would see at that moment, however long it has been standing.
+const SampleHz = 30
+
+// SamplePlan says which frames the classifier gets.
+type SamplePlan struct {
+	Seed      uint64 `json:"seed"`            // of the offsets; made from what the plan was made from
+	All       bool   `json:"all,omitempty"`   // every frame, no more than Most: animations
+	Most      int    `json:"most"`            // upper bound of frames
+	Ticks     []int  `json:"ticks,omitempty"` // ascending, of SampleHz a second, in delivered time
+	Width     int    `json:"width"`           // of the canonical raster
+	Height    int    `json:"height"`
+	BucketsMS int64  `json:"buckets_ms"` // widest stretch with one pick in it
+}
+
+// PosterTimes says which frames may become the poster.
+type PosterTimes struct {
+	WantedTick int   `json:"wanted_tick"` // the sender's choice, -1 = none
+	Ticks      []int `json:"ticks"`       // ascending, the wanted one included
+	Bright     int   `json:"bright"`      // that many more: the first that are not black
+}
+
+const (
+	denseMS     = 15_000 // up to here 2 frames a second
+	denseStepMS = 500
+	evenMS      = 60_000 // up to here 1 frame a second
+	evenStepMS  = 1_000
+	maxSamples  = 128 // of an honest video (moderation.md section 2)
+	tickMS      = 1000.0 / SampleHz
+	lastMS      = 1_000 // the last second is looked at in any case
+	lastFrameMS = 67    // two frames: a poster this near the end is sure to have a frame
+)
+
+// planSamples lays the buckets without trusting the container: the first 15 s are always dense, the promised length decides only
+// how fine the rest is, and buckets go on beyond it up to the limit. A container that lies about its length gains nothing.
+func planSamples(edits []pipeline.Edit, m pipeline.Media, t VideoTime, pic VideoPicture, prof Profile) SamplePlan {
+	w, h := FitSize(pic.Width, pic.Height, min(pic.Width, pic.Height), prof.SampleSide)
+	s := SamplePlan{Seed: sampleSeed(edits, m), Width: w, Height: h, BucketsMS: denseStepMS}
+	if m.Animated {
+		s.All, s.Most = true, prof.Photo.MaxFrames
+		return s
+	}
+	rng := rand.New(rand.NewPCG(s.Seed, SampleHz))
+	pick := func(from, to int64) {
+		s.Ticks = append(s.Ticks, tickAt(from+rng.Int64N(max(1, to-from))))
+	}
+	s.Ticks = append(s.Ticks, 0)
+	for from := int64(0); from < t.ReadMS(); {
+		step := bucketMS(from, t)
+		s.BucketsMS = max(s.BucketsMS, step)
+		pick(from, from+step)
+		from += step
+	}
+	if end := t.ExpectMS; end > 0 {
+		pick(max(0, end-lastMS), max(0, end-lastMS/2))
+		pick(max(0, end-lastMS/2), end)
+	}
+	slices.Sort(s.Ticks)
+	s.Ticks = slices.Compact(s.Ticks)
+	s.Most = len(s.Ticks)
+	return s
+}
+
+// bucketMS is the width of the bucket that begins at from: by the table as long as 128 frames reach, then evenly.
+func bucketMS(from int64, t VideoTime) int64 {
+	if from < denseMS {
+		return denseStepMS
+	}
+	length := t.ExpectMS
+	if length <= from {
+		length = t.ReadMS()
+	}
+	if length <= evenMS {
+		return evenStepMS
+	}
+	return max(evenStepMS, (length-denseMS)/(maxSamples-denseMS/denseStepMS-3)+1)
+}
+
+func tickAt(ms int64) int { return int(float64(ms) / tickMS) }
+
+// TickMS is the moment of a tick, milliseconds.
+func TickMS(tick int) int64 { return int64(float64(tick)*tickMS + 0.5) }
+
+// sampleSeed is made of what shapes the delivered video; who sends it and under which id does not matter, so that a resend gives
+// the same plan.
+func sampleSeed(edits []pipeline.Edit, m pipeline.Media) uint64 {
+	data, err := json.Marshal(struct {
+		Edits []pipeline.Edit
+		Media pipeline.Media
+	}{edits, m})
+	if err != nil {
+		panic("transcode: facts that are not JSON: " + err.Error()) // programming error: both are plain data
+	}
+	sum := sha256.Sum256(data)
+	return binary.BigEndian.Uint64(sum[:])
+}
+
+// brightPosters is how many frames that are not black are kept beside the spread ones.
+const brightPosters = 2
+
+// posterShares are the places of the spread candidates in what lies behind the first half second.
+var posterShares = []float64{0.08, 0.4, 0.75}
+
+// blindPosterMS are the places when the length is unknown.
+var blindPosterMS = []int64{700, 2000, 6000}
+
+// posterIntroMS is skipped where there is anything else: fades, finger on the lens.
+const posterIntroMS = 500
+
+// planPosters picks candidates: the sender's choice, or a spread. The first frame is always among them, as a last resort.
+func planPosters(edits []pipeline.Edit, t VideoTime, animated bool) (PosterTimes, error) {
+	p := PosterTimes{WantedTick: -1, Ticks: []int{0}}
+	if at, ok := posterEdit(edits); ok {
+		if t.ExpectMS > 0 && at > t.ExpectMS+limitSlackMS {
+			return p, pipeline.Refuse(pipeline.CodeInvalidEdit, "poster.at_ms is %d; the video lasts %d ms", at, t.ExpectMS)
+		}
+		if t.ExpectMS > 0 {
+			at = min(at, max(0, t.ExpectMS-lastFrameMS))
+		}
+		p.WantedTick = tickNear(at)
+		p.Ticks = append(p.Ticks, p.WantedTick)
+	}
+	if !animated {
+		p.Bright = brightPosters
+	}
+	if p.WantedTick < 0 && !animated {
+		p.Ticks = append(p.Ticks, spreadTicks(t.ExpectMS)...)
+	}
+	slices.Sort(p.Ticks)
+	p.Ticks = slices.Compact(p.Ticks)
+	return p, nil
+}
+
+func posterEdit(edits []pipeline.Edit) (at int64, ok bool) {
+	for _, e := range edits {
+		if e.Op == pipeline.OpPoster {
+			at, ok = e.AtMS, true // the last one counts
+		}
+	}
+	return at, ok
+}
+
+func tickNear(ms int64) int { return int(float64(ms)/tickMS + 0.5) }
+
+func spreadTicks(lengthMS int64) []int {
+	if lengthMS == 0 {
+		ticks := make([]int, len(blindPosterMS))
+		for i, ms := range blindPosterMS {
+			ticks[i] = tickAt(ms)
+		}
+		return ticks
+	}
+	if lengthMS <= posterIntroMS {
+		return []int{tickAt(lengthMS / 2)}
+	}
+	var ticks []int
+	for _, share := range posterShares {
+		ticks = append(ticks, tickAt(posterIntroMS+int64(share*float64(lengthMS-posterIntroMS))))
+	}
+	return ticks
+}
