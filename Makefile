@@ -8,8 +8,9 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 # One set of flags for building, vetting, testing and linting, so that nothing is compiled twice. The version is stamped by us, below:
-# a checkout that git refuses to read (another user's, or none at all) still builds.
-export GOFLAGS := $(strip $(shell go env GOFLAGS 2>/dev/null) -mod=readonly -trimpath -buildvcs=false)
+# a checkout that git refuses to read (another user's, or none at all) still builds. -trimpath is the image's (docker/Dockerfile): here it
+# would hide from tests where the repository is.
+export GOFLAGS := $(strip $(shell go env GOFLAGS 2>/dev/null) -mod=readonly -buildvcs=false)
 export CGO_ENABLED := 1
 # Tests find the pinned servers here.
 export PATH := $(CURDIR)/bin/tools:$(PATH)

