@@ -89,21 +89,20 @@ func (p *Pool) Open(_ context.Context, ws *pipeline.Workspace) (pipeline.Process
 	return &session{pool: p, ws: ws, slots: make(chan struct{}, p.cfg.Parallel)}, nil
 }
 
-// Check starts an engine and asks it to open a directory: what doctor and start-up need to know.
-func (p *Pool) Check(ctx context.Context, scratch string) error {
+// Inspect starts an engine and asks it what this machine's libraries can do: for doctor and for start-up.
+func (p *Pool) Inspect(ctx context.Context, scratch string) ([]Check, error) {
 	ws, err := pipeline.NewWorkspace(scratch)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer ws.Close()
 	s := &session{pool: p, ws: ws, slots: make(chan struct{}, 1)}
 	defer s.Close()
-	e, err := s.acquire(ctx)
+	resp, err := s.do(ctx, Request{Op: OpInspect}, p.cfg.Limits.Start, nil)
 	if err != nil {
-		return fmt.Errorf("engine %s: %w", p.path, err)
+		return nil, fmt.Errorf("engine %s: %w", p.path, err)
 	}
-	s.release(e)
-	return nil
+	return resp.Checks, nil
 }
 
 // Close ends the warm engines. Sessions that are open keep theirs until they are closed.

@@ -22,6 +22,7 @@ const (
 	OpIdentify Op = "identify" // header read
 	OpRender   Op = "render"   // carry out a plan
 	OpVerify   Op = "verify"   // probe what was rendered
+	OpInspect  Op = "inspect"  // say what this machine's libraries can do
 )
 
 // Request is what the worker asks. Paths are relative to the opened directory.
@@ -41,6 +42,14 @@ type Response struct {
 	Failure  *Failure           `json:"failure,omitempty"`
 	Media    *pipeline.Media    `json:"media,omitempty"`
 	Rendered *pipeline.Rendered `json:"rendered,omitempty"`
+	Checks   []Check            `json:"checks,omitempty"`
+}
+
+// Check is one thing a deployment needs, as the engine finds it.
+type Check struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"` // what was found, or what to do
 }
 
 // Failure is a coded error with its cause, which is for the log only.

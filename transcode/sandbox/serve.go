@@ -16,6 +16,7 @@ type Handler interface {
 	Identify(ctx context.Context, f pipeline.File) (pipeline.Media, error)
 	Render(ctx context.Context, f pipeline.File, plan *transcode.Plan, out string, progress func(percent float64)) (*pipeline.Rendered, error)
 	Verify(ctx context.Context, r *pipeline.Rendered) error
+	Inspect(ctx context.Context) []Check
 }
 
 // Serve answers requests one at a time until in ends, which is how a worker says goodbye.
@@ -48,6 +49,8 @@ func answer(ctx context.Context, h Handler, req Request, progress func(float64))
 		resp.Rendered, err = h.Render(ctx, *req.File, req.Plan, req.Out, progress)
 	case req.Op == OpVerify && req.Rendered != nil:
 		err = h.Verify(ctx, req.Rendered)
+	case req.Op == OpInspect:
+		resp.Checks = h.Inspect(ctx)
 	default:
 		err = fmt.Errorf("incomplete request %q", req.Op)
 	}

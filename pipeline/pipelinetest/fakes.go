@@ -1,0 +1,144 @@
+package pipelinetest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync/atomic"
+
+	"github.com/ninefold/ninefold/pipeline"
+)
+
+// JPEG returns bytes that sniff as a photo and tell a fake processor what to do; see Processors.
+func JPEG(text string) []byte { return append([]byte("\xff\xd8\xff\xe0"), text...) }
+
+// Processors is a Processor for tests of what surrounds it. What it does with a file stands in the file:
+//
+//   - "refuse CODE" is refused with that code when rendered
+//   - "trouble" is our own trouble, "panic" a panic, "hang" waits for the context
+//   - anything else becomes one rendition with the same bytes, and one sample of 1×1 pixel
+type Processors struct {
+	Opened, Closed, Identified, Rendered, Verified atomic.Int64
+}
+
+var _ pipeline.Processors = (*Processors)(nil)
+
+// Open counts and returns a processor over ws.
+func (p *Processors) Open(_ context.Context, ws *pipeline.Workspace) (pipeline.Processor, error) {
+	p.Opened.Add(1)
+	return &processor{p, ws}, nil
+}
+
+type processor struct {
+	*Processors
+	ws *pipeline.Workspace
+}
+
+type fakePlan string
+
+// Digest is the plan's own text.
+func (p fakePlan) Digest() string { return string(p) }
+
+// Identify calls every file a photo of 1×1 pixel.
+func (p *processor) Identify(_ context.Context, f pipeline.File) (pipeline.Media, error) {
+	p.Identified.Add(1)
+	return pipeline.Media{MIME: f.Type.MIME, Kind: pipeline.KindPhoto, Width: 1, Height: 1, Frames: 1, Size: f.Size}, nil
+}
+
+// Plan makes a plan without meaning.
+func (p *processor) Plan(item pipeline.Item, _ pipeline.Media) (pipeline.Plan, error) {
+	return fakePlan(item.ID), nil
+}
+
+// Render does what the file says.
+func (p *processor) Render(ctx context.Context, f pipeline.File, _ pipeline.Plan, progress func(float64)) (*pipeline.Rendered, error) {
+	p.Rendered.Add(1)
+	text, err := p.text(f)
+	if err != nil {
+		return nil, err
+	}
+	progress(50)
+	switch word, rest, _ := strings.Cut(text, " "); word {
+	case "refuse":
+		return nil, pipeline.Refuse(pipeline.Code(rest), "the test refuses it")
+	case "trouble":
+		return nil, pipeline.Trouble(pipeline.CodeInternal, "fake", fmt.Errorf("as asked"))
+	case "panic":
+		panic("as asked")
+	case "hang":
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return p.copy(f, text)
+}
+
+func (p *processor) text(f pipeline.File) (string, error) {
+	r, _, err := p.ws.Open(f.Path, 1<<20)
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	data, err := io.ReadAll(r)
+	return strings.TrimPrefix(string(data), string(JPEG(""))), err
+}
+
+func (p *processor) copy(f pipeline.File, text string) (*pipeline.Rendered, error) {
+	name := strings.Replace(f.Path, "in/", "out/", 1)
+	if err := p.write(name, "rendition of "+text); err != nil {
+		return nil, err
+	}
+	if err := p.write(name+".rgb", "\x00\x00\x00"); err != nil {
+		return nil, err
+	}
+	return &pipeline.Rendered{
+		Part: pipeline.Part{Kind: pipeline.KindPhoto, Width: 1, Height: 1, Renditions: []pipeline.Rendition{
+			{Name: "display", Class: pipeline.ClassFull, Path: name, MIME: "image/jpeg", Width: 1, Height: 1, Default: true}}},
+		Samples: []pipeline.Sample{{Path: name + ".rgb", Width: 1, Height: 1}}, Planned: 1,
+	}, nil
+}
+
+func (p *processor) write(name, text string) error {
+	w, err := p.ws.Create(name)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	_, err = io.WriteString(w, text)
+	return err
+}
+
+// Verify counts.
+func (p *processor) Verify(context.Context, *pipeline.Rendered) error {
+	p.Verified.Add(1)
+	return nil
+}
+
+// Close counts.
+func (p *processor) Close() error {
+	p.Closed.Add(1)
+	return nil
+}
+
+// Moderator is a Moderator that says what it is told to.
+type Moderator struct {
+	Facts    pipeline.Facts
+	Err      error
+	Screened atomic.Int64
+}
+
+var _ pipeline.Moderator = (*Moderator)(nil)
+
+// Screen returns Facts and Err.
+func (m *Moderator) Screen(context.Context, *pipeline.Workspace, []pipeline.Sample, int) (pipeline.Facts, error) {
+	m.Screened.Add(1)
+	return m.Facts, m.Err
+}
+
+// Model names the model of Facts.
+func (m *Moderator) Model() pipeline.ModelRef {
+	if m.Facts.Model == nil {
+		return pipeline.ModelRef{}
+	}
+	return *m.Facts.Model
+}

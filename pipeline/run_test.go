@@ -1,0 +1,400 @@
+package pipeline_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ninefold/ninefold/moderation"
+	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/pipeline/memstore"
+	"github.com/ninefold/ninefold/pipeline/pipelinetest"
+)
+
+// rig is a pipeline over memory stores and fakes, with the real policy.
+type rig struct {
+	*pipeline.Pipeline
+	procs   *pipelinetest.Processors
+	mod     *pipelinetest.Moderator
+	store   *memstore.Store
+	sources *counting
+	scratch string
+	now     time.Time
+}
+
+// counting counts what is fetched.
+type counting struct {
+	pipeline.Store
+	opened atomic.Int64
+}
+
+func (c *counting) Open(ctx context.Context, key string) (io.ReadCloser, int64, error) {
+	c.opened.Add(1)
+	return c.Store.Open(ctx, key)
+}
+
+func level(l pipeline.Level) pipeline.Facts {
+	scores := pipeline.Scores{}
+	if l == pipeline.LevelExplicit {
+		scores.Explicit = .99
+	}
+	return pipeline.Facts{Status: pipeline.Scored, Level: l, Scores: &scores, Model: &pipeline.ModelRef{ID: "test", SHA256: "00"}}
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	policy, err := moderation.NewPolicy(moderation.DefaultConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{procs: &pipelinetest.Processors{}, mod: &pipelinetest.Moderator{Facts: level(pipeline.LevelClear)}, store: memstore.New(),
+		sources: &counting{Store: memstore.New()}, scratch: t.TempDir(), now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	r.Pipeline, err = pipeline.New(pipeline.Config{Scratch: r.scratch, ItemsAtOnce: 2, Version: "test", Profile: "sha256:00", Engine: "1",
+		MaxBytes: pipeline.ByteCaps{Voice: 100, Photo: 100, Video: 100}}, pipeline.Deps{Sources: r.sources, Store: r.store, Processors: r.procs,
+		Moderator: r.mod, Policy: policy, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return r.now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func (r *rig) upload(t *testing.T, key, text string) {
+	t.Helper()
+	r.uploadBytes(t, key, pipelinetest.JPEG(text))
+}
+
+func (r *rig) uploadBytes(t *testing.T, key string, data []byte) {
+	t.Helper()
+	sum := sha256.Sum256(data)
+	err := r.sources.Put(t.Context(), key, bytes.NewReader(data), int64(len(data)), pipeline.PutOptions{SHA256: hex.EncodeToString(sum[:])})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// job is a direct message between adults, one photo per given source key.
+func job(id string, keys ...string) pipeline.Job {
+	j := pipeline.Job{Schema: pipeline.JobSchema, JobID: id, MessageID: "m1", Conversation: pipeline.Conversation{ID: "c1", Kind: pipeline.Direct},
+		Sender: pipeline.Sender{ID: "s1", AgeBand: pipeline.Adult}, Recipients: []pipeline.Recipient{recipient("r1", pipeline.Adult)}}
+	for i, key := range keys {
+		j.Items = append(j.Items, pipeline.Item{ID: "i" + string(rune('1'+i)), Kind: pipeline.KindPhoto, Source: pipeline.Source{Key: key}})
+	}
+	return j
+}
+
+func recipient(id string, age pipeline.AgeBand) pipeline.Recipient {
+	return pipeline.Recipient{ID: id, AgeBand: age, Contact: pipeline.ContactAccepted, NudityFilter: pipeline.FilterOff}
+}
+
+func (r *rig) run(t *testing.T, j pipeline.Job, opts pipeline.RunOptions) pipeline.Manifest {
+	t.Helper()
+	m, err := r.Run(t.Context(), j, opts)
+	if err != nil {
+		t.Fatalf("Run: %v", err)
+	}
+	return m
+}
+
+func (r *rig) leavesNothing(t *testing.T) {
+	t.Helper()
+	entries, err := os.ReadDir(r.scratch)
+	if err != nil || len(entries) > 0 {
+		t.Errorf("scratch holds %v (%v), want nothing", entries, err)
+	}
+	if o, c := r.procs.Opened.Load(), r.procs.Closed.Load(); o != c {
+		t.Errorf("%d processors opened, %d closed", o, c)
+	}
+}
+
+func TestRunDelivers(t *testing.T) {
+	r := newRig(t)
+	r.upload(t, "a", "one")
+	r.upload(t, "b", "two")
+	m := r.run(t, job("j1", "a", "b"), pipeline.RunOptions{})
+	if m.Status != pipeline.StatusReady || len(m.Parts) != 2 || m.Parts[1].Index != 1 || m.Parts[1].ItemID != "i2" {
+		t.Fatalf("manifest %+v", m)
+	}
+	for _, p := range m.Parts {
+		body, o, err := r.store.Get(t.Context(), p.Renditions[0].Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, _ := io.ReadAll(body)
+		sum := sha256.Sum256(data)
+		if got := hex.EncodeToString(sum[:]); got != p.Renditions[0].SHA256 || o.Size != p.Renditions[0].Size || !strings.Contains(p.Renditions[0].Key, got) {
+			t.Errorf("rendition %s has digest %s", p.Renditions[0].Key, got)
+		}
+	}
+	if got := m.Deliveries[0].Parts[0].Action; got != pipeline.Deliver {
+		t.Errorf("action %s, want deliver", got)
+	}
+	r.leavesNothing(t)
+}
+
+func TestRunTwiceIsOnce(t *testing.T) {
+	r := newRig(t)
+	r.upload(t, "a", "one")
+	first := r.run(t, job("j1", "a"), pipeline.RunOptions{})
+	r.now = r.now.Add(time.Hour)
+	again := r.run(t, job("j1", "a"), pipeline.RunOptions{})
+	if !again.CreatedAt.Equal(first.CreatedAt) || r.procs.Opened.Load() != 1 {
+		t.Errorf("the second run made a new manifest or opened an engine")
+	}
+}
+
+func TestForwardRedoesNothing(t *testing.T) {
+	r := newRig(t)
+	r.upload(t, "a", "one")
+	r.run(t, job("j1", "a"), pipeline.RunOptions{})
+	forwarded := job("j2", "a")
+	forwarded.Items[0].Caption = "look"
+	m := r.run(t, forwarded, pipeline.RunOptions{})
+	if got := r.procs.Rendered.Load(); got != 1 {
+		t.Errorf("rendered %d times, want once", got)
+	}
+	if m.Parts[0].Caption != "look" || m.Parts[0].Status != pipeline.StatusReady {
+		t.Errorf("the forwarded part is %+v", m.Parts[0])
+	}
+	r.mod.Facts.Model = &pipeline.ModelRef{ID: "newer", SHA256: "11"}
+	r.run(t, job("j3", "a"), pipeline.RunOptions{})
+	if got := r.procs.Rendered.Load(); got != 2 {
+		t.Errorf("rendered %d times after the model changed, want twice", got)
+	}
+}
+
+func TestLostRenditionIsMadeAgain(t *testing.T) {
+	r := newRig(t)
+	r.upload(t, "a", "one")
+	m := r.run(t, job("j1", "a"), pipeline.RunOptions{})
+	other := memstore.New()
+	r.copyAllBut(t, other, m.Parts[0].Renditions[0].Key)
+	r.Deps.Store = other
+	m = r.run(t, job("j2", "a"), pipeline.RunOptions{})
+	if _, err := other.Stat(t.Context(), m.Parts[0].Renditions[0].Key); err != nil || r.procs.Rendered.Load() != 2 {
+		t.Errorf("the lost rendition: %v, rendered %d times", err, r.procs.Rendered.Load())
+	}
+}
+
+func (r *rig) copyAllBut(t *testing.T, to *memstore.Store, but string) {
+	t.Helper()
+	err := r.store.List(t.Context(), "", func(o pipeline.Object) error {
+		if o.Key == but {
+			return nil
+		}
+		body, o, err := r.store.Get(t.Context(), o.Key)
+		if err != nil {
+			return err
+		}
+		return to.Put(t.Context(), o.Key, body, o.Size, pipeline.PutOptions{SHA256: o.SHA256})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestBadItemsCostThemselves(t *testing.T) {
+	r := newRig(t)
+	r.upload(t, "good", "fine")
+	r.upload(t, "crash", "refuse engine_crashed")
+	r.upload(t, "big", strings.Repeat("x", 200))
+	r.uploadBytes(t, "empty", nil)
+	r.uploadBytes(t, "text", []byte("ffconcat version 1.0\nfile /etc/passwd\n"))
+	r.upload(t, "edit", "edit")
+	j := job("j1", "good", "crash", "big", "empty", "text", "absent", "edit")
+	j.Items[6].Edits = []pipeline.Edit{{Op: pipeline.OpCrop, X: .5, W: .8, H: 1}}
+	m := r.run(t, j, pipeline.RunOptions{})
+	want := []pipeline.Code{"", pipeline.CodeEngineCrashed, pipeline.CodeTooLarge, pipeline.CodeCorrupt, pipeline.CodeUnsupportedType,
+		pipeline.CodeSourceMissing, pipeline.CodeInvalidEdit}
+	if m.Status != pipeline.StatusPartial || len(m.Parts) != len(want) {
+		t.Fatalf("status %s with %d parts", m.Status, len(m.Parts))
+	}
+	for i, p := range m.Parts {
+		var got pipeline.Code
+		if p.Error != nil {
+			got = p.Error.Code
+		}
+		if got != want[i] {
+			t.Errorf("%s: code %q, want %q", j.Items[i].Source.Key, got, want[i])
+		}
+		if got != "" && (p.Error.Message == "" || m.Deliveries[0].Parts[i].Action != pipeline.Reject) {
+			t.Errorf("%s: message %q, action %s", j.Items[i].Source.Key, p.Error.Message, m.Deliveries[0].Parts[i].Action)
+		}
+	}
+	r.leavesNothing(t)
+}
+
+func TestGatesComeBeforeAnyByte(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(*pipeline.Job)
+		want   pipeline.Code
+	}{
+		{"young sender", func(j *pipeline.Job) { j.Sender.AgeBand = pipeline.Under16 }, pipeline.CodeSenderUnderAge},
+		{"young recipient", func(j *pipeline.Job) { j.Recipients[0].AgeBand = pipeline.Under16 }, pipeline.CodeRecipientUnderAge},
+		{"blocked", func(j *pipeline.Job) { j.Recipients[0].Contact = pipeline.ContactBlocked }, pipeline.CodeNotDeliverable},
+		{"first contact", func(j *pipeline.Job) { j.Recipients[0].Contact = pipeline.ContactNew }, pipeline.CodeMediaFirstContact},
+		{"expired", func(j *pipeline.Job) { past := time.Unix(1, 0); j.ExpiresAt = &past }, pipeline.CodeExpired},
+		{"invalid", func(j *pipeline.Job) { j.Recipients = nil }, pipeline.CodeInvalidJob},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := newRig(t)
+			r.upload(t, "a", "one")
+			j := job("j1", "a")
+			tc.change(&j)
+			m := r.run(t, j, pipeline.RunOptions{})
+			if m.Status != pipeline.StatusRejected || m.Error.Code != tc.want || m.Error.Message == "" {
+				t.Errorf("status %s, error %+v, want %s", m.Status, m.Error, tc.want)
+			}
+			if n := r.sources.opened.Load() + r.procs.Opened.Load(); n != 0 {
+				t.Errorf("something was opened for a refused job")
+			}
+		})
+	}
+}
+
+func TestTroubleIsRetriedThenTerminal(t *testing.T) {
+	for _, text := range []string{"trouble", "panic"} {
+		t.Run(text, func(t *testing.T) {
+			r := newRig(t)
+			r.upload(t, "good", "fine")
+			r.upload(t, "bad", text)
+			_, err := r.Run(t.Context(), job("j1", "good", "bad"), pipeline.RunOptions{})
+			if !pipeline.Retryable(err) {
+				t.Fatalf("error %v, want a retryable one", err)
+			}
+			r.leavesNothing(t)
+			m := r.run(t, job("j1", "good", "bad"), pipeline.RunOptions{Final: true})
+			if m.Status != pipeline.StatusPartial || m.Parts[1].Error.Code != pipeline.CodeInternal {
+				t.Errorf("last attempt: %s, %+v", m.Status, m.Parts[1].Error)
+			}
+			if got := r.procs.Rendered.Load(); got != 3 {
+				t.Errorf("rendered %d times; the good item is to be recalled", got)
+			}
+		})
+	}
+}
+
+func TestCancelEndsTheRun(t *testing.T) {
+	r := newRig(t)
+	r.upload(t, "a", "hang")
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := r.Run(ctx, job("j1", "a"), pipeline.RunOptions{Final: true, Progress: func(p pipeline.Progress) {
+		if p.Percent == 50 {
+			cancel()
+		}
+	}})
+	if !errors.Is(err, context.Canceled) || !pipeline.Retryable(err) {
+		t.Errorf("error %v, want a cancelled, retryable run", err)
+	}
+	r.leavesNothing(t)
+}
+
+func TestExpiryDuringTheRun(t *testing.T) {
+	r := newRig(t)
+	r.upload(t, "a", "hang")
+	j := job("j1", "a")
+	soon := time.Now().Add(50 * time.Millisecond)
+	j.ExpiresAt = &soon
+	m := r.run(t, j, pipeline.RunOptions{})
+	if m.Error == nil || m.Error.Code != pipeline.CodeExpired {
+		t.Errorf("error %+v, want expired", m.Error)
+	}
+}
+
+func TestTeenagersMediaOfNudityIsStoredNowhere(t *testing.T) {
+	r := newRig(t)
+	r.mod.Facts = level(pipeline.LevelExplicit)
+	r.upload(t, "a", "one")
+	j := job("j1", "a")
+	j.Sender.AgeBand = pipeline.Teen
+	m := r.run(t, j, pipeline.RunOptions{})
+	if m.Status != pipeline.StatusRejected || m.Parts[0].Error.Code != pipeline.CodeBlockedNudity {
+		t.Fatalf("status %s, part %+v", m.Status, m.Parts[0].Error)
+	}
+	err := r.store.List(t.Context(), "media/", func(o pipeline.Object) error { t.Errorf("stored %s", o.Key); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestNoScoresProtectTheYoungOnly(t *testing.T) {
+	r := newRig(t)
+	r.mod.Facts, r.mod.Err = pipeline.Facts{Status: pipeline.Unavailable, Level: pipeline.LevelUnknown}, errors.New("no classifier")
+	r.upload(t, "a", "one")
+	if m := r.run(t, job("adults", "a"), pipeline.RunOptions{}); m.Deliveries[0].Parts[0].Action != pipeline.Deliver {
+		t.Errorf("an adult without a filter is served: %+v", m.Deliveries[0])
+	}
+	j := job("young", "a")
+	j.Recipients[0].AgeBand = pipeline.AgeUnknown
+	if _, err := r.Run(t.Context(), j, pipeline.RunOptions{}); !pipeline.Retryable(err) {
+		t.Errorf("error %v, want the scan tried again", err)
+	}
+	m := r.run(t, j, pipeline.RunOptions{Final: true})
+	if d := m.Deliveries[0].Parts[0]; d.Action != pipeline.Withhold || d.Reasons[0] != "scan_unavailable" {
+		t.Errorf("last attempt: %+v, want withhold", d)
+	}
+	r.mod.Facts, r.mod.Err = level(pipeline.LevelClear), nil
+	j.JobID = "healed"
+	if m := r.run(t, j, pipeline.RunOptions{}); m.Deliveries[0].Parts[0].Action != pipeline.Deliver {
+		t.Errorf("after the classifier healed: %+v", m.Deliveries[0])
+	}
+}
+
+func TestGroupServesWhoMayBeServed(t *testing.T) {
+	r := newRig(t)
+	r.mod.Facts = level(pipeline.LevelExplicit)
+	r.upload(t, "a", "one")
+	j := job("j1", "a")
+	j.Conversation.Kind = pipeline.Group
+	child, fresh := recipient("child", pipeline.Under16), recipient("fresh", pipeline.Adult)
+	fresh.Contact = pipeline.ContactNew
+	j.Recipients = []pipeline.Recipient{child, fresh, recipient("teen", pipeline.Teen), recipient("adult", pipeline.Adult)}
+	m := r.run(t, j, pipeline.RunOptions{})
+	want := []pipeline.Action{pipeline.Reject, pipeline.Reject, pipeline.Withhold, pipeline.Deliver}
+	for i, d := range m.Deliveries {
+		if d.Parts[0].Action != want[i] {
+			t.Errorf("%s: %s, want %s", d.RecipientID, d.Parts[0].Action, want[i])
+		}
+	}
+	if len(m.SenderNotices) != 1 || m.SenderNotices[0].Code != pipeline.NoticeNotDelivered {
+		t.Errorf("sender notices %+v", m.SenderNotices)
+	}
+}
+
+func TestStoreOutageIsTroubleAndHeals(t *testing.T) {
+	r := newRig(t)
+	r.upload(t, "a", "one")
+	down := &failing{Store: r.store}
+	r.Deps.Store = down
+	down.off.Store(true)
+	_, err := r.Run(t.Context(), job("j1", "a"), pipeline.RunOptions{})
+	if !pipeline.Retryable(err) || pipeline.AsError(err).Code != pipeline.CodeStorageUnavailable {
+		t.Fatalf("error %v, want storage_unavailable", err)
+	}
+	down.off.Store(false)
+	if m := r.run(t, job("j1", "a"), pipeline.RunOptions{}); m.Status != pipeline.StatusReady {
+		t.Errorf("status %s after the store healed", m.Status)
+	}
+}
+
+// failing is a store that can be switched off for writing.
+type failing struct {
+	pipeline.Store
+	off atomic.Bool
+}
+
+func (f *failing) PutNew(ctx context.Context, key string, r io.Reader, size int64, opts pipeline.PutOptions) (bool, error) {
+	if f.off.Load() {
+		return false, pipeline.Trouble(pipeline.CodeStorageUnavailable, "put", errors.New("switched off"))
+	}
+	return f.Store.PutNew(ctx, key, r, size, opts)
+}
