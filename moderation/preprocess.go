@@ -1,0 +1,119 @@
+package moderation
+
+import (
+	"fmt"
+	"math"
+)
+
+// Preprocessor turns rasters into a model's input tensor. It keeps its tables between calls and is not safe for concurrent use.
+//
+// With BilinearAlignCorners it computes what the reference implementation does (TensorFlow.js on its CPU back end): every channel value
+// divided, then stretched between its four neighbours in float64 with one rounding to float32 at the end. Products are written
+// float64(a*b)+c, which forbids the compiler to fuse them: the tensor is the same on every processor.
+type Preprocessor struct {
+	in       Input
+	value    [256]float64 // v/scale
+	channels [3]channel   // of the tensor, in its own order
+	columns  []tap
+}
+
+// channel is where one channel of the tensor comes from and how it is normalised.
+type channel struct {
+	source    int // 0 red, 1 green, 2 blue
+	mean, std float64
+	plain     bool // mean 0, std 1
+}
+
+// tap is a place between two neighbouring samples along one axis.
+type tap struct {
+	low, high int     // indices of the neighbours
+	fraction  float64 // 0 at low, towards 1 at high
+}
+
+// NewPreprocessor prepares for in, which must be valid.
+func NewPreprocessor(in Input) *Preprocessor {
+	p := &Preprocessor{in: in, columns: make([]tap, in.Size)}
+	for v := range p.value {
+		p.value[v] = float64(float32(float64(v) / in.Scale)) // the reference stores the quotient as float32
+	}
+	for c := range p.channels {
+		ch := channel{source: c, std: 1}
+		if in.Color == BGR {
+			ch.source = 2 - c
+		}
+		if len(in.Mean) == 3 {
+			ch.mean = in.Mean[c]
+		}
+		if len(in.Std) == 3 {
+			ch.std = in.Std[c]
+		}
+		ch.plain = ch.mean == 0 && ch.std == 1
+		p.channels[c] = ch
+	}
+	return p
+}
+
+// Len returns how many numbers the tensor has.
+func (p *Preprocessor) Len() int { return p.in.Size * p.in.Size * 3 }
+
+// Fill stretches r to the input square and writes the tensor into dst, which has Len numbers.
+func (p *Preprocessor) Fill(dst []float32, r Raster) error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	if len(dst) != p.Len() {
+		return fmt.Errorf("input tensor of %d numbers: want %d", len(dst), p.Len())
+	}
+	for x := range p.columns {
+		p.columns[x] = p.tap(x, r.Width)
+	}
+	for y := range p.in.Size {
+		p.row(dst, y, p.tap(y, r.Height), r)
+	}
+	return nil
+}
+
+// tap finds the neighbours of output sample i along an axis of n input samples.
+func (p *Preprocessor) tap(i, n int) tap {
+	at := p.position(i, n)
+	low := max(0, int(math.Floor(at)))
+	return tap{low: low, high: min(n-1, int(math.Ceil(at))), fraction: at - float64(low)}
+}
+
+func (p *Preprocessor) position(i, n int) float64 {
+	out := p.in.Size
+	if p.in.Resize == BilinearHalfPixel {
+		at := float64(float64(float64(i)+0.5)*(float64(n)/float64(out))) - 0.5
+		return min(max(at, 0), float64(n-1))
+	}
+	if out == 1 {
+		return 0
+	}
+	return (float64(n-1) / float64(out-1)) * float64(i)
+}
+
+// row computes one line of the square, all three channels.
+func (p *Preprocessor) row(dst []float32, y int, v tap, r Raster) {
+	size := p.in.Size
+	stride := r.Width * 3
+	top, bottom := r.Pix[v.low*stride:(v.low+1)*stride], r.Pix[v.high*stride:(v.high+1)*stride]
+	offset, step, plane := y*size*3, 3, 1
+	if p.in.Layout == NCHW {
+		offset, step, plane = y*size, 1, size*size
+	}
+	for x, h := range p.columns {
+		left, right := h.low*3, h.high*3
+		for c := range p.channels {
+			ch := &p.channels[c]
+			tl, tr := p.value[top[left+ch.source]], p.value[top[right+ch.source]]
+			bl, br := p.value[bottom[left+ch.source]], p.value[bottom[right+ch.source]]
+			above := float64((tr-tl)*h.fraction) + tl
+			below := float64((br-bl)*h.fraction) + bl
+			value := float64((below-above)*v.fraction) + above
+			if !ch.plain {
+				value = (value - ch.mean) / ch.std
+			}
+			dst[offset+x*step+c*plane] = float32(value)
+		}
+	}
+}
