@@ -192,22 +192,25 @@ type plainEdit Edit
 // UnmarshalJSON reads one edit and refuses a field that its op does not have.
 func (e *Edit) UnmarshalJSON(data []byte) error {
 	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(data, &fields); err != nil {
-		return Refuse(CodeInvalidJob, "an edit is not a JSON object")
+	if err := json.Unmarshal(data, &fields); err != nil || fields == nil {
+		return Refuse(CodeInvalidJob, "edits: an edit is not a JSON object")
 	}
 	var p plainEdit
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&p); err != nil {
-		return Refuse(CodeInvalidJob, "an edit does not fit: %v", err)
+		return Refuse(CodeInvalidJob, "edits: an edit does not fit: %v", explainJSON(err))
 	}
 	rule, ok := opRules[p.Op]
 	if !ok {
-		return Refuse(CodeInvalidEdit, "unknown edit %q", clip(string(p.Op)))
+		return Refuse(CodeInvalidEdit, "edits: unknown edit %q", clip(string(p.Op)))
 	}
-	for name := range fields {
+	for name, value := range fields {
 		if name != "op" && !slices.Contains(rule.fields, name) {
-			return Refuse(CodeInvalidJob, "edit %q has no field %q", p.Op, clip(name))
+			return Refuse(CodeInvalidJob, "edits: %q has no field %q", p.Op, clip(name))
+		}
+		if string(value) == "null" {
+			return Refuse(CodeInvalidJob, "edits: %q: %s is null; leave it out or give a value", p.Op, name)
 		}
 	}
 	*e = Edit(p)

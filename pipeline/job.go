@@ -1,8 +1,6 @@
 package pipeline
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -98,7 +96,7 @@ type Recipient struct {
 	NudityFilter NudityFilter `json:"nudity_filter"`
 }
 
-// DecodeJob reads exactly one job, strictly: an unknown field, a second document or more than MaxJobBytes is invalid_job.
+// DecodeJob reads exactly one job, strictly: an unknown field, a field twice, a second document or more than MaxJobBytes is invalid_job.
 // The job it returns is valid.
 func DecodeJob(r io.Reader) (Job, error) {
 	data, err := io.ReadAll(io.LimitReader(r, MaxJobBytes+1))
@@ -109,17 +107,12 @@ func DecodeJob(r io.Reader) (Job, error) {
 		return Job{}, Refuse(CodeInvalidJob, "the job is larger than %d bytes; shorten its captions or recipients", MaxJobBytes)
 	}
 	var j Job
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&j); err != nil {
+	if err := decodeStrict(data, &j); err != nil {
 		var coded *Error
 		if errors.As(err, &coded) {
 			return Job{}, coded
 		}
 		return Job{}, Refuse(CodeInvalidJob, "the job is not valid %s: %v", JobSchema, err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return Job{}, Refuse(CodeInvalidJob, "something follows the job's closing brace; send one JSON document")
 	}
 	return j, j.Validate()
 }
