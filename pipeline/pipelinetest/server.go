@@ -1,0 +1,201 @@
+package pipelinetest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// startWithin bounds how long a server may take until it answers.
+const startWithin = 20 * time.Second
+
+// Server is a real server process on a loopback port, ended by its pid when the test ends.
+type Server struct {
+	Addr string // "127.0.0.1:port"
+
+	argv  []string
+	env   []string
+	hello string
+	log   syncBuffer
+	cmd   *exec.Cmd
+	done  chan struct{}
+}
+
+// StartRedis starts redis-server with an empty directory and maxmemory-policy noeviction; args are added to its command line,
+// such as "--appendonly", "yes". The test is skipped where redis-server is not installed, and fails with CI=true.
+func StartRedis(t testing.TB, args ...string) *Server {
+	t.Helper()
+	binary, err := exec.LookPath("redis-server")
+	if err != nil {
+		missing(t, "redis-server is not installed; on Debian: apt-get install redis-server")
+	}
+	addr := freeAddr(t)
+	_, port, _ := net.SplitHostPort(addr)
+	s := &Server{Addr: addr, hello: "PING\r\n"}
+	s.argv = append([]string{binary, "--bind", "127.0.0.1", "--port", port, "--dir", t.TempDir(), "--save", "", "--daemonize", "no",
+		"--maxmemory-policy", "noeviction"}, args...)
+	s.startFor(t)
+	return s
+}
+
+// URL returns the server's redis:// URL.
+func (s *Server) URL() string { return "redis://" + s.Addr + "/0" }
+
+// S3 is a running versitygw.
+type S3 struct {
+	*Server
+	Endpoint, AccessKey, SecretKey, Region string
+	Dir                                    string // what it serves: a directory a bucket
+}
+
+// StartS3 starts versitygw over an empty directory. The binary is NINEFOLD_VERSITYGW, or bin/tools/versitygw of the repository,
+// or /tmp/tools/versitygw; the test is skipped where there is none, and fails with CI=true.
+func StartS3(t testing.TB) *S3 {
+	t.Helper()
+	binary := versitygw()
+	if binary == "" {
+		missing(t, "versitygw is not there; make tools builds bin/tools/versitygw, or set NINEFOLD_VERSITYGW")
+	}
+	addr, dir := freeAddr(t), t.TempDir()
+	s := &S3{Endpoint: "http://" + addr, AccessKey: "ninefold-test", SecretKey: "ninefold-test-secret", Region: "us-east-1", Dir: dir}
+	s.Server = &Server{Addr: addr, hello: "GET / HTTP/1.0\r\n\r\n", argv: []string{binary, "--port", addr, "--region", s.Region, "--quiet", "posix", dir},
+		env: []string{"ROOT_ACCESS_KEY=" + s.AccessKey, "ROOT_SECRET_KEY=" + s.SecretKey}}
+	s.startFor(t)
+	return s
+}
+
+// MakeBucket makes a bucket, as a directory of what is served.
+func (s *S3) MakeBucket(t testing.TB, name string) {
+	t.Helper()
+	if err := os.Mkdir(filepath.Join(s.Dir, name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func versitygw() string {
+	_, here, _, _ := runtime.Caller(0)
+	repo := filepath.Join(filepath.Dir(here), "..", "..")
+	for _, p := range []string{os.Getenv("NINEFOLD_VERSITYGW"), filepath.Join(repo, "bin", "tools", "versitygw"), "/tmp/tools/versitygw"} {
+		if info, err := os.Stat(p); err == nil && info.Mode().IsRegular() {
+			return p
+		}
+	}
+	return ""
+}
+
+// missing skips a test whose server is not installed. Where everything must run, it fails.
+func missing(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}
+
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func (s *Server) startFor(t testing.TB) {
+	t.Helper()
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Kill)
+}
+
+// Start starts the server again after Kill, on the same address and directory, and waits until it answers.
+func (s *Server) Start() error {
+	s.cmd, s.done = exec.Command(s.argv[0], s.argv[1:]...), make(chan struct{})
+	s.cmd.Env = append(os.Environ(), s.env...)
+	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // not even a killed test leaves it behind
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	go func() {
+		defer close(s.done)
+		_ = s.cmd.Wait()
+	}()
+	if err := s.waitReady(); err != nil {
+		s.Kill()
+		return fmt.Errorf("%s: %w\n%s", filepath.Base(s.argv[0]), err, s.log.String())
+	}
+	return nil
+}
+
+// waitReady asks until the server answers: neither of the two says when it listens.
+func (s *Server) waitReady() error {
+	tick, late := time.NewTicker(20*time.Millisecond), time.After(startWithin)
+	defer tick.Stop()
+	for {
+		if s.answers() {
+			return nil
+		}
+		select {
+		case <-s.done:
+			return errors.New("ended at its start")
+		case <-late:
+			return fmt.Errorf("no answer within %v", startWithin)
+		case <-tick.C:
+		}
+	}
+}
+
+// answers asks each server in its own protocol; any byte of an answer will do.
+func (s *Server) answers() bool {
+	conn, err := net.DialTimeout("tcp", s.Addr, time.Second)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(time.Second))
+	_, _ = conn.Write([]byte(s.hello))
+	n, err := conn.Read(make([]byte, 16))
+	return err == nil && n > 0
+}
+
+// Pid returns the server's process id.
+func (s *Server) Pid() int { return s.cmd.Process.Pid }
+
+// Kill ends the server at once, as a power cut would, and waits until it is gone.
+func (s *Server) Kill() {
+	_ = s.cmd.Process.Kill()
+	<-s.done
+}
+
+// syncBuffer keeps what a server says, for the message of a failed start.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.buf.Len() < 1<<16 {
+		b.buf.Write(p)
+	}
+	return len(p), nil
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
