@@ -1,0 +1,194 @@
+#include "bridge.h"
+
+// Everything below the loaders we name stays shut, also for a file that a loader would open by itself.
+void nf_configure(void) {
+	vips_concurrency_set(1);
+	vips_cache_set_max(0);
+	vips_cache_set_max_mem(0);
+	vips_cache_set_max_files(0);
+	vips_block_untrusted_set(TRUE);
+	vips_operation_block_set("VipsForeignLoad", TRUE);
+	vips_operation_block_set("VipsForeignLoadJpeg", FALSE);
+	vips_operation_block_set("VipsForeignLoadPng", FALSE);
+	vips_operation_block_set("VipsForeignLoadWebp", FALSE);
+	vips_operation_block_set("VipsForeignLoadNsgif", FALSE);
+	vips_operation_block_set("VipsForeignLoadHeif", FALSE);
+	vips_operation_block_set("VipsForeignLoadTiff", FALSE); // our own rasters on their way into bimg
+}
+
+int nf_has_operation(const char *name) { return vips_type_find("VipsOperation", name) != 0; }
+
+static int load_file(const nf_source *s, VipsImage **out) {
+	VipsAccess seq = VIPS_ACCESS_SEQUENTIAL;
+	switch (s->type) {
+	case NF_JPEG: return vips_jpegload(s->path, out, "shrink", s->shrink, "access", seq, "fail_on", s->fail_on, NULL);
+	case NF_PNG: return vips_pngload(s->path, out, "access", seq, "fail_on", s->fail_on, NULL);
+	case NF_WEBP: return vips_webpload(s->path, out, "n", s->all_pages ? -1 : 1, "access", seq, "fail_on", s->fail_on, NULL);
+	case NF_GIF: return vips_gifload(s->path, out, "n", 1, "access", seq, "fail_on", s->fail_on, NULL);
+	case NF_HEIF: return vips_heifload(s->path, out, "access", seq, "fail_on", s->fail_on, NULL);
+	}
+	vips_error("ninefold", "no such loader");
+	return -1;
+}
+
+int nf_load(const nf_source *s, VipsImage **out) {
+	if (s->buf)
+		return vips_heifload_buffer(s->buf, s->len, out, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", s->fail_on, NULL);
+	return load_file(s, out);
+}
+
+int nf_page_count(VipsImage *in) { return vips_image_get_n_pages(in); }
+int nf_orientation(VipsImage *in) { return vips_image_get_orientation(in); }
+int nf_has_profile(VipsImage *in) { return vips_image_get_typeof(in, VIPS_META_ICC_NAME) != 0; }
+
+int nf_set_profile(VipsImage *in, const char *name) {
+	VipsBlob *blob = NULL;
+	if (vips_profile_load(name, &blob, NULL) || !blob)
+		return -1;
+	size_t len;
+	const void *data = vips_blob_get(blob, &len);
+	vips_image_set_blob_copy(in, VIPS_META_ICC_NAME, data, len);
+	vips_area_unref(VIPS_AREA(blob));
+	return 0;
+}
+
+// Reads from the top and returns how many rows came before the decoder gave up: all of them for a whole picture.
+int nf_good_rows(VipsImage *in) {
+	VipsRegion *region = vips_region_new(in);
+	int y = 0;
+	for (; y < in->Ysize; y++) {
+		VipsRect row = { 0, y, in->Xsize, 1 };
+		if (vips_region_prepare(region, &row))
+			break;
+	}
+	g_object_unref(region);
+	vips_error_clear();
+	return y;
+}
+
+int nf_crop(VipsImage *in, VipsImage **out, int x, int y, int w, int h) { return vips_extract_area(in, out, x, y, w, h, NULL); }
+
+// Transparent pixels have a colour, too; without the premultiplication it would bleed over the edges.
+static int weighted(VipsImage *in, VipsImage **out, double sx, double sy, int area) {
+	VipsObject *scope = VIPS_OBJECT(vips_image_new());
+	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 4);
+	VipsImage *from = in;
+	int alpha = vips_image_hasalpha(in);
+	int bad = 0;
+	if (alpha) {
+		bad = vips_premultiply(in, &t[0], NULL);
+		from = t[0];
+	}
+	if (!bad)
+		bad = area ? vips_shrink(from, alpha ? &t[1] : out, 1 / sx, 1 / sy, NULL)
+			: vips_resize(from, alpha ? &t[1] : out, sx, "vscale", sy, NULL);
+	if (!bad && alpha)
+		bad = vips_unpremultiply(t[1], &t[2], NULL) || vips_rint(t[2], &t[3], NULL) || vips_cast(t[3], out, in->BandFmt, NULL);
+	g_object_unref(scope);
+	return bad;
+}
+
+static double ratio(int to, int from) { return (double) to / from; }
+
+// Resizing rounds on its own account; the caller gets the size it asked for, the last row or column repeated if need be.
+static int exactly(VipsImage *in, VipsImage **out, int w, int h) {
+	if (in->Xsize == w && in->Ysize == h)
+		return vips_copy(in, out, NULL);
+	return vips_embed(in, out, 0, 0, w, h, "extend", VIPS_EXTEND_COPY, NULL);
+}
+
+static int scaled(VipsImage *in, VipsImage **out, int w, int h, int area) {
+	VipsImage *t = NULL;
+	if (in->Xsize == w && in->Ysize == h)
+		return vips_copy(in, out, NULL);
+	if (weighted(in, &t, ratio(w, in->Xsize), ratio(h, in->Ysize), area))
+		return -1;
+	int bad = exactly(t, out, w, h);
+	g_object_unref(t);
+	return bad;
+}
+
+int nf_resize(VipsImage *in, VipsImage **out, int w, int h) { return scaled(in, out, w, h, 0); }
+int nf_area_shrink(VipsImage *in, VipsImage **out, int w, int h) { return scaled(in, out, w, h, 1); }
+int nf_enlarge(VipsImage *in, VipsImage **out, int w, int h) { return scaled(in, out, w, h, 0); }
+
+// A profile that does not fit its picture is ignored, as every viewer does.
+int nf_srgb(VipsImage *in, VipsImage **out) {
+	int cmyk = in->Type == VIPS_INTERPRETATION_CMYK;
+	if (nf_has_profile(in) || cmyk) {
+		if (!vips_icc_transform(in, out, "srgb", "embedded", TRUE, "input_profile", cmyk ? "cmyk" : "srgb", NULL))
+			return 0;
+		vips_error_clear();
+	}
+	VipsImage *t = NULL;
+	if (vips_colourspace(in, &t, VIPS_INTERPRETATION_sRGB, NULL))
+		return -1;
+	int bad = vips_cast(t, out, VIPS_FORMAT_UCHAR, NULL);
+	g_object_unref(t);
+	return bad;
+}
+
+int nf_rotate(VipsImage *in, VipsImage **out, int degrees) {
+	VipsAngle angle = degrees == 90 ? VIPS_ANGLE_D90 : degrees == 180 ? VIPS_ANGLE_D180 : VIPS_ANGLE_D270;
+	return vips_rot(in, out, angle, NULL);
+}
+
+int nf_flip(VipsImage *in, VipsImage **out, int vertical) {
+	return vips_flip(in, out, vertical ? VIPS_DIRECTION_VERTICAL : VIPS_DIRECTION_HORIZONTAL, NULL);
+}
+
+// matrix is 3×3 by rows; an alpha band passes unchanged. offset is in 0..255.
+int nf_recomb(VipsImage *in, VipsImage **out, double *matrix, double offset) {
+	VipsObject *scope = VIPS_OBJECT(vips_image_new());
+	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 6);
+	int bad = !(t[0] = vips_image_new_matrix_from_array(3, 3, matrix, 9));
+	if (!bad)
+		bad = vips_extract_band(in, &t[1], 0, "n", 3, NULL) || vips_recomb(t[1], &t[2], t[0], NULL) ||
+			vips_linear1(t[2], &t[3], 1, offset + 0.5, NULL) || vips_cast(t[3], &t[4], VIPS_FORMAT_UCHAR, NULL);
+	if (!bad && in->Bands > 3)
+		bad = vips_extract_band(in, &t[5], 3, NULL) || vips_bandjoin2(t[4], t[5], out, NULL);
+	else if (!bad)
+		bad = vips_copy(t[4], out, NULL);
+	g_object_unref(scope);
+	return bad;
+}
+
+int nf_flatten(VipsImage *in, VipsImage **out, double grey) {
+	VipsArrayDouble *background = vips_array_double_newv(1, grey);
+	int bad = vips_flatten(in, out, "background", background, NULL);
+	vips_area_unref(VIPS_AREA(background));
+	return bad;
+}
+
+int nf_opaque(VipsImage *in, int *opaque) {
+	VipsImage *t = NULL;
+	double least = 0;
+	int bad = vips_extract_band(in, &t, in->Bands - 1, NULL) || vips_min(t, &least, NULL);
+	if (t)
+		g_object_unref(t);
+	*opaque = least >= 255;
+	return bad;
+}
+
+int nf_drop_alpha(VipsImage *in, VipsImage **out) { return vips_extract_band(in, out, 0, "n", in->Bands - 1, NULL); }
+int nf_rgba(VipsImage *in, VipsImage **out) { return vips_image_hasalpha(in) ? vips_copy(in, out, NULL) : vips_addalpha(in, out, NULL); }
+int nf_blur(VipsImage *in, VipsImage **out, double sigma) { return vips_gaussblur(in, out, sigma, NULL); }
+
+int nf_memory(VipsImage *in, VipsImage **out) {
+	*out = vips_image_copy_memory(in);
+	return *out ? 0 : -1;
+}
+
+int nf_from_memory(const void *data, size_t len, int w, int h, int bands, VipsImage **out) {
+	VipsImage *t = vips_image_new_from_memory_copy(data, len, w, h, bands, VIPS_FORMAT_UCHAR);
+	if (!t)
+		return -1;
+	t->Type = VIPS_INTERPRETATION_sRGB; // nobody else holds it yet
+	*out = t;
+	return 0;
+}
+
+void *nf_pixels(VipsImage *in) { return VIPS_IMAGE_ADDR(in, 0, 0); }
+int nf_write_raw(VipsImage *in, int fd) { return vips_rawsave_fd(in, fd, NULL); }
+void nf_kill(VipsImage *in) { vips_image_set_kill(in, TRUE); }
+void nf_unref(VipsImage *in) { g_object_unref(in); }

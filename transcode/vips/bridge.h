@@ -1,0 +1,45 @@
+// What libvips is asked for beyond bimg: each function is one operation; varargs cannot be called from Go.
+#include <stddef.h>
+#include <vips/vips.h>
+
+enum nf_type { NF_JPEG, NF_PNG, NF_WEBP, NF_GIF, NF_HEIF };
+
+typedef struct {
+	int type;         // enum nf_type
+	const char *path; // read the file, or
+	void *buf;        // read these bytes, which must outlive the image
+	size_t len;
+	int shrink;       // JPEG: 1, 2, 4 or 8
+	int all_pages;    // WebP: every frame, one under the other
+	int fail_on;      // VipsFailOn
+} nf_source;
+
+void nf_configure(void);
+int nf_has_operation(const char *name);
+
+int nf_load(const nf_source *src, VipsImage **out);
+int nf_page_count(VipsImage *in);
+int nf_orientation(VipsImage *in);
+int nf_has_profile(VipsImage *in);
+int nf_set_profile(VipsImage *in, const char *name);
+int nf_good_rows(VipsImage *in);
+
+int nf_crop(VipsImage *in, VipsImage **out, int x, int y, int w, int h);
+int nf_resize(VipsImage *in, VipsImage **out, int w, int h);
+int nf_area_shrink(VipsImage *in, VipsImage **out, int w, int h);
+int nf_enlarge(VipsImage *in, VipsImage **out, int w, int h);
+int nf_srgb(VipsImage *in, VipsImage **out);
+int nf_rotate(VipsImage *in, VipsImage **out, int degrees);
+int nf_flip(VipsImage *in, VipsImage **out, int vertical);
+int nf_recomb(VipsImage *in, VipsImage **out, double *matrix, double offset);
+int nf_flatten(VipsImage *in, VipsImage **out, double grey);
+int nf_opaque(VipsImage *in, int *opaque);
+int nf_drop_alpha(VipsImage *in, VipsImage **out);
+int nf_rgba(VipsImage *in, VipsImage **out);
+int nf_blur(VipsImage *in, VipsImage **out, double sigma);
+int nf_memory(VipsImage *in, VipsImage **out);
+int nf_from_memory(const void *data, size_t len, int w, int h, int bands, VipsImage **out);
+void *nf_pixels(VipsImage *in);
+int nf_write_raw(VipsImage *in, int fd);
+void nf_kill(VipsImage *in);
+void nf_unref(VipsImage *in);

@@ -1,0 +1,20 @@
+// Package vips makes the renditions of photos. It is the only importer of bimg, links libvips, and runs in the engine process only:
+// libvips starts when the program does, and a codec's crash takes its process along.
+//
+// Who does what, and why:
+//
+//   - bimg encodes every rendition (JPEG, WebP, AVIF), flattens transparency for JPEG, and tells what this libvips can load and save.
+//     It takes encoded bytes only, so it is handed each raster as an uncompressed TIFF made in memory. That detour costs 1 to 2 % of
+//     an encode, and leaves no way for metadata: there are none in the TIFF.
+//   - bridge.c, our own few calls into libvips, does what bimg cannot: a header read with page count and without the whole file in
+//     memory, decoding that fails on a file cut short, one decode that many pictures are derived from, colour conversion before
+//     the profile is lost, resizing with weighted alpha, pixels in and out. bimg would decode once per rendition, at full size.
+//   - the walkers (jpeg.go, png.go, gif.go, webp.go, bmff.go) read structure in plain Go: frame counts libvips does not see, sizes a
+//     decoder must not be trusted with, and the proof that a rendition carries nothing but its picture.
+//
+// The one decode: Render works out which part of the stored picture survives all crops (window.go), reads that part once, in sequence,
+// shrinking it on the way to the master, the smallest raster that every picture of the plan can be made from. Orientation and edits
+// are applied to the master; each rendition is made from the smallest raster already there that is large enough.
+//
+// A new output format: a row in formats (encode.go), its walker's check in verify.go, a transcode.Format.
+package vips

@@ -1,0 +1,223 @@
+package vips
+
+// #include <stdlib.h>
+// #include "bridge.h"
+import "C"
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"os"
+	"strings"
+	"unsafe"
+)
+
+// picture is a libvips image, most often a calculation not yet done. Its arena owns it.
+type picture struct {
+	c     *C.VipsImage
+	arena *arena
+}
+
+// arena owns the images of one call and frees them together.
+type arena struct {
+	images  []*C.VipsImage
+	buffers []unsafe.Pointer
+}
+
+// free releases everything the arena owns.
+func (a *arena) free() {
+	for i := len(a.images) - 1; i >= 0; i-- {
+		C.nf_unref(a.images[i])
+	}
+	for _, b := range a.buffers {
+		C.free(b)
+	}
+	a.images, a.buffers = nil, nil
+}
+
+// own takes the result of a bridge call.
+func (a *arena) own(op string, bad C.int, out *C.VipsImage) (picture, error) {
+	if bad != 0 {
+		return picture{}, vipsError(op)
+	}
+	a.images = append(a.images, out)
+	return picture{out, a}, nil
+}
+
+// vipsError takes libvips' error text, first line only: it names operations, sometimes the file, and goes to the log.
+func vipsError(op string) error {
+	text := C.GoString(C.vips_error_buffer())
+	C.vips_error_clear()
+	first, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return fmt.Errorf("%s: %w", op, errors.New(first))
+}
+
+func (p picture) width() int    { return int(p.c.Xsize) }
+func (p picture) height() int   { return int(p.c.Ysize) }
+func (p picture) bands() int    { return int(p.c.Bands) }
+func (p picture) alpha() bool   { return C.vips_image_hasalpha(p.c) != 0 }
+func (p picture) profile() bool { return C.nf_has_profile(p.c) != 0 }
+func (p picture) pages() int    { return int(C.nf_page_count(p.c)) }
+
+// orientation is EXIF's 1..8; anything else in the file counts as 1.
+func (p picture) orientation() int {
+	o := int(C.nf_orientation(p.c))
+	if o < 1 || o > 8 {
+		return 1
+	}
+	return o
+}
+
+// space is libvips' name of the interpretation, "srgb", "cmyk", "b-w", "rgb16".
+func (p picture) space() string {
+	return C.GoString(C.vips_enum_nick(C.vips_interpretation_get_type(), C.int(p.c.Type)))
+}
+
+func (p picture) crop(r image.Rectangle) (picture, error) {
+	if r == image.Rect(0, 0, p.width(), p.height()) {
+		return p, nil
+	}
+	var out *C.VipsImage
+	bad := C.nf_crop(p.c, &out, C.int(r.Min.X), C.int(r.Min.Y), C.int(r.Dx()), C.int(r.Dy()))
+	return p.arena.own("crop", bad, out)
+}
+
+// resize scales to exactly w × h with lanczos3.
+func (p picture) resize(w, h int) (picture, error) {
+	if w == p.width() && h == p.height() {
+		return p, nil
+	}
+	var out *C.VipsImage
+	bad := C.nf_resize(p.c, &out, C.int(w), C.int(h))
+	return p.arena.own("resize", bad, out)
+}
+
+// areaShrink scales down to exactly w × h, each pixel the mean of those it covers.
+func (p picture) areaShrink(w, h int) (picture, error) {
+	if w == p.width() && h == p.height() {
+		return p, nil
+	}
+	var out *C.VipsImage
+	bad := C.nf_area_shrink(p.c, &out, C.int(w), C.int(h))
+	return p.arena.own("shrink", bad, out)
+}
+
+// srgb converts to 8-bit sRGB, through the embedded profile where there is one.
+func (p picture) srgb() (picture, error) {
+	var out *C.VipsImage
+	bad := C.nf_srgb(p.c, &out)
+	return p.arena.own("colour", bad, out)
+}
+
+func (p picture) rotate(degrees int) (picture, error) {
+	var out *C.VipsImage
+	bad := C.nf_rotate(p.c, &out, C.int(degrees))
+	return p.arena.own("rotate", bad, out)
+}
+
+func (p picture) flip(vertical bool) (picture, error) {
+	var out *C.VipsImage
+	v := C.int(0)
+	if vertical {
+		v = 1
+	}
+	bad := C.nf_flip(p.c, &out, v)
+	return p.arena.own("flip", bad, out)
+}
+
+// recomb applies a linear map of R, G, B in 0..1.
+func (p picture) recomb(m [3][3]float64, offset float64) (picture, error) {
+	flat := make([]C.double, 0, 9)
+	for _, row := range m {
+		for _, v := range row {
+			flat = append(flat, C.double(v))
+		}
+	}
+	var out *C.VipsImage
+	bad := C.nf_recomb(p.c, &out, &flat[0], C.double(offset*255))
+	return p.arena.own("adjust", bad, out)
+}
+
+// flatten lays the picture on grey; one without alpha is returned as it is.
+func (p picture) flatten(grey uint8) (picture, error) {
+	if !p.alpha() {
+		return p, nil
+	}
+	var out *C.VipsImage
+	bad := C.nf_flatten(p.c, &out, C.double(grey))
+	return p.arena.own("flatten", bad, out)
+}
+
+// withoutIdleAlpha drops an alpha band in which nothing is transparent.
+func (p picture) withoutIdleAlpha() (picture, error) {
+	if !p.alpha() {
+		return p, nil
+	}
+	var opaque C.int
+	if C.nf_opaque(p.c, &opaque) != 0 {
+		return picture{}, vipsError("alpha")
+	}
+	if opaque == 0 {
+		return p, nil
+	}
+	var out *C.VipsImage
+	bad := C.nf_drop_alpha(p.c, &out)
+	return p.arena.own("alpha", bad, out)
+}
+
+func (p picture) rgba() (picture, error) {
+	var out *C.VipsImage
+	bad := C.nf_rgba(p.c, &out)
+	return p.arena.own("alpha", bad, out)
+}
+
+// blur convolves with a gaussian; sigma in pixels.
+func (p picture) blur(sigma float64) (picture, error) {
+	var out *C.VipsImage
+	bad := C.nf_blur(p.c, &out, C.double(sigma))
+	return p.arena.own("blur", bad, out)
+}
+
+// memory does the calculation into a raster. When ctx ends first, libvips is told to stop.
+func (p picture) memory(ctx context.Context) (picture, error) {
+	if err := ctx.Err(); err != nil {
+		return picture{}, err
+	}
+	killed := make(chan struct{})
+	notEnded := context.AfterFunc(ctx, func() { C.nf_kill(p.c); close(killed) })
+	var out *C.VipsImage
+	bad := C.nf_memory(p.c, &out)
+	if !notEnded() {
+		<-killed // it holds p.c, which may be freed once we return
+	}
+	if err := ctx.Err(); err != nil && bad != 0 {
+		C.vips_error_clear()
+		return picture{}, err
+	}
+	return p.arena.own("decode", bad, out)
+}
+
+// pixels is the raster's own memory, rows packed. Only for pictures that memory or fromPixels returned; valid until the arena is freed.
+func (p picture) pixels() []byte {
+	return unsafe.Slice((*byte)(C.nf_pixels(p.c)), p.width()*p.height()*p.bands())
+}
+
+// fromPixels copies packed 8-bit sRGB rows in.
+func (a *arena) fromPixels(pix []byte, w, h, bands int) (picture, error) {
+	var out *C.VipsImage
+	bad := C.nf_from_memory(unsafe.Pointer(&pix[0]), C.size_t(len(pix)), C.int(w), C.int(h), C.int(bands), &out)
+	return a.own("raster", bad, out)
+}
+
+// writeRaw writes packed rows to f, a strip at a time.
+func (p picture) writeRaw(f *os.File) error {
+	if C.nf_write_raw(p.c, C.int(f.Fd())) != 0 {
+		return vipsError("write")
+	}
+	return nil
+}
+
+// goodRows reads the picture from its top and returns how many rows there are before the decoder gives up.
+func (p picture) goodRows() int { return int(C.nf_good_rows(p.c)) }

@@ -1,0 +1,145 @@
+package vips
+
+import (
+	"errors"
+	"os"
+
+	"github.com/ninefold/ninefold/pipeline"
+)
+
+// Probe reads the header of the picture at path, which was sniffed as t, and decodes no pixel. It says nothing about limits:
+// transcode.CheckLimits does. A file whose structure is broken is CodeCorrupt.
+func Probe(path string, t pipeline.Type) (m pipeline.Media, err error) {
+	err = onThread(func() error {
+		m, err = probe(source{path, t})
+		return err
+	})
+	return m, err
+}
+
+func probe(s source) (pipeline.Media, error) {
+	info, err := os.Stat(s.path)
+	if err != nil {
+		return pipeline.Media{}, pipeline.Trouble(pipeline.CodeInternal, "vips.Probe", err)
+	}
+	if info.Size() == 0 {
+		return pipeline.Media{}, pipeline.Refuse(pipeline.CodeCorrupt, "the file is empty; send it again").In("vips.Probe")
+	}
+	m := pipeline.Media{MIME: s.typ.MIME, Kind: pipeline.KindPhoto, Size: info.Size(), Frames: 1}
+	if err := structure(s, &m); err != nil {
+		return pipeline.Media{}, asCorrupt("vips.Probe", err)
+	}
+	if err := header(s, &m); err != nil {
+		return pipeline.Media{}, asCorrupt("vips.Probe", err)
+	}
+	if m.Frames > 1 {
+		m.Kind, m.Animated = pipeline.KindVideo, true
+	}
+	return m, nil
+}
+
+// structure counts frames by our own walk, and refuses what a decoder should not even see the header of.
+func structure(s source, m *pipeline.Media) error {
+	switch s.typ.MIME {
+	case pipeline.TypeAPNG.MIME:
+		return apngStructure(s, m)
+	case pipeline.TypeGIF.MIME:
+		return gifStructure(s, m)
+	case pipeline.TypeWebP.MIME:
+		return webpStructure(s, m)
+	case pipeline.TypeHEIC.MIME, pipeline.TypeAVIF.MIME:
+		return heifStructure(s)
+	}
+	return nil
+}
+
+func apngStructure(s source, m *pipeline.Media) error {
+	f, err := os.Open(s.path)
+	if err != nil {
+		return pipeline.Trouble(pipeline.CodeInternal, "vips.Probe", err)
+	}
+	defer f.Close()
+	m.Frames, err = apngFrames(f)
+	if err == nil && m.Frames < 1 {
+		return errPNG
+	}
+	return err
+}
+
+func gifStructure(s source, m *pipeline.Media) error {
+	data, err := readBounded(s.path)
+	if err != nil {
+		return err
+	}
+	g, err := walkGIF(data)
+	if err != nil {
+		return err
+	}
+	if g.frames == 0 {
+		return errors.New("a GIF without a frame")
+	}
+	if g.spills() {
+		return errors.New("a GIF with a frame far beyond its canvas")
+	}
+	m.Frames = g.frames
+	if g.frames > 1 {
+		m.DurationMS = g.durationMS
+	}
+	return nil
+}
+
+func webpStructure(s source, m *pipeline.Media) error {
+	data, err := readBounded(s.path)
+	if err != nil {
+		return err
+	}
+	chunks, err := walkWebP(data)
+	if len(chunks) == 0 {
+		return err // trailing bytes and a last chunk cut short are the decoder's to judge
+	}
+	delays := webpDelays(chunks)
+	m.Frames = max(1, len(delays))
+	if len(delays) > 1 {
+		for _, d := range delays {
+			m.DurationMS += int64(d)
+		}
+	}
+	return nil
+}
+
+// heifStructure bounds the boxes, and tells a sequence that has no still picture in it.
+func heifStructure(s source) error {
+	data, err := readBounded(s.path)
+	if err != nil {
+		return err
+	}
+	r := newBoxReader()
+	_, still := r.at(data, "meta")
+	_, movie := r.at(data, "moov")
+	if movie && !still {
+		return pipeline.Refuse(pipeline.CodeUnsupportedType, "an image sequence without a still picture is not taken; send it as a video")
+	}
+	if !still {
+		return errBMFF
+	}
+	return nil
+}
+
+// header asks libvips for the size and what else shapes the plan.
+func header(s source, m *pipeline.Media) error {
+	var a arena
+	defer a.free()
+	p, err := s.open(&a, loading{failOn: failOnNone})
+	if err != nil {
+		return err
+	}
+	m.Image = &pipeline.Image{Orientation: p.orientation(), HasAlpha: p.alpha(), HasProfile: p.profile(), Space: p.space()}
+	m.Width, m.Height = p.width(), p.height()
+	if m.Image.Orientation > 4 {
+		m.Width, m.Height = m.Height, m.Width
+	}
+	if s.typ == pipeline.TypeGIF || s.typ == pipeline.TypeWebP {
+		m.Frames = max(m.Frames, p.pages())
+	}
+	return nil
+}

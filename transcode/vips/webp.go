@@ -1,0 +1,78 @@
+package vips
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+var errWebP = errors.New("not a whole WebP")
+
+// webpChunk is one RIFF chunk.
+type webpChunk struct {
+	id   string
+	body []byte
+}
+
+// walkWebP lists the chunks of a file and fails unless they fill it exactly.
+func walkWebP(data []byte) ([]webpChunk, error) {
+	if len(data) < 12 || string(data[:4]) != "RIFF" || string(data[8:12]) != "WEBP" {
+		return nil, errWebP
+	}
+	if int64(binary.LittleEndian.Uint32(data[4:]))+8 != int64(len(data)) {
+		return nil, errWebP
+	}
+	return riffChunks(data[12:])
+}
+
+func riffChunks(data []byte) ([]webpChunk, error) {
+	var out []webpChunk
+	for len(data) > 0 {
+		if len(data) < 8 {
+			return out, errWebP
+		}
+		size := int64(binary.LittleEndian.Uint32(data[4:]))
+		padded := 8 + size + size&1
+		if padded > int64(len(data)) {
+			return out, errWebP
+		}
+		out = append(out, webpChunk{string(data[:4]), data[8 : 8+size]})
+		data = data[padded:]
+	}
+	return out, nil
+}
+
+// webpSize finds the size in the first chunk: of the canvas, or of the one picture.
+func webpSize(chunks []webpChunk) (w, h int) {
+	if len(chunks) == 0 {
+		return 0, 0
+	}
+	b := chunks[0].body
+	switch {
+	case chunks[0].id == "VP8X" && len(b) >= 10:
+		return int(uint24(b[4:])) + 1, int(uint24(b[7:])) + 1
+	case chunks[0].id == "VP8L" && len(b) >= 5:
+		bits := binary.LittleEndian.Uint32(b[1:])
+		return int(bits&0x3fff) + 1, int(bits>>14&0x3fff) + 1
+	case chunks[0].id == "VP8 " && len(b) >= 10:
+		return int(binary.LittleEndian.Uint16(b[6:]) & 0x3fff), int(binary.LittleEndian.Uint16(b[8:]) & 0x3fff)
+	}
+	return 0, 0
+}
+
+func uint24(b []byte) uint32 { return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 }
+
+// webpDelays lists the frames' durations in ms, nil for a still. Browsers play less than 20 ms as 100 ms.
+func webpDelays(chunks []webpChunk) []int {
+	var out []int
+	for _, c := range chunks {
+		if c.id != "ANMF" || len(c.body) < 16 {
+			continue
+		}
+		delay := int(uint24(c.body[12:]))
+		if delay < 20 {
+			delay = 100
+		}
+		out = append(out, delay)
+	}
+	return out
+}
