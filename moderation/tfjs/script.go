@@ -16,7 +16,7 @@ const (
 	maxScriptBytes = 16 << 20
 	maxCodeBytes   = 256 << 10        // outside string literals: bounds the parser's recursion, which nothing can interrupt
 	maxCallDepth   = 64               // JavaScript calls
-	maxHeapGrowth  = 512 << 20        // bytes, of the whole process while a script runs
+	maxHeapGrowth  = 256 << 20        // bytes, of the whole process while a script runs
 	maxScriptTime  = 30 * time.Second // a shard takes about 0.1 s
 )
 
