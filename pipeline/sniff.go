@@ -187,7 +187,7 @@ func sniffSync(head []byte) (Type, bool) {
 	if head[1]&0xf6 == 0xf0 && head[2]>>2&0xf < 13 {
 		return TypeAAC, true
 	}
-	layer3 := head[1]&0xe6 == 0xe2
+	layer3 := head[1]&0xe6 == 0xe2 && head[1]&0x18 != 0x08 // version 01 is reserved
 	if layer3 && head[2]>>4 != 0xf && head[2]>>4 != 0 && head[2]>>2&3 != 3 {
 		return TypeMP3, true
 	}
