@@ -16,7 +16,7 @@ import (
 
 // The rasters that hashes are made of, pixels of the longer side: both keep a handful of frequencies, more pixels only cost.
 const (
-	blurhashSide  = 64
+	blurhashSide  = 32
 	thumbhashSide = 100 // the reference implementation refuses more
 )
 
