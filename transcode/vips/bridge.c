@@ -39,18 +39,16 @@ int nf_load(const nf_source *s, VipsImage **out) {
 
 int nf_page_count(VipsImage *in) { return vips_image_get_n_pages(in); }
 int nf_orientation(VipsImage *in) { return vips_image_get_orientation(in); }
-int nf_has_profile(VipsImage *in) { return vips_image_get_typeof(in, VIPS_META_ICC_NAME) != 0; }
-
-int nf_set_profile(VipsImage *in, const char *name) {
-	VipsBlob *blob = NULL;
-	if (vips_profile_load(name, &blob, NULL) || !blob)
-		return -1;
-	size_t len;
-	const void *data = vips_blob_get(blob, &len);
-	vips_image_set_blob_copy(in, VIPS_META_ICC_NAME, data, len);
-	vips_area_unref(VIPS_AREA(blob));
-	return 0;
+// The Exif block as it stands in the file, NULL where there is none.
+const void *nf_exif(VipsImage *in, size_t *len) {
+	const void *data = NULL;
+	*len = 0;
+	if (vips_image_get_typeof(in, VIPS_META_EXIF_NAME) && vips_image_get_blob(in, VIPS_META_EXIF_NAME, &data, len))
+		vips_error_clear();
+	return data;
 }
+
+int nf_has_profile(VipsImage *in) { return vips_image_get_typeof(in, VIPS_META_ICC_NAME) != 0; }
 
 // Reads from the top and returns how many rows came before the decoder gave up: all of them for a whole picture.
 int nf_good_rows(VipsImage *in) {
@@ -110,7 +108,6 @@ static int scaled(VipsImage *in, VipsImage **out, int w, int h, int area) {
 
 int nf_resize(VipsImage *in, VipsImage **out, int w, int h) { return scaled(in, out, w, h, 0); }
 int nf_area_shrink(VipsImage *in, VipsImage **out, int w, int h) { return scaled(in, out, w, h, 1); }
-int nf_enlarge(VipsImage *in, VipsImage **out, int w, int h) { return scaled(in, out, w, h, 0); }
 
 // A profile that does not fit its picture is ignored, as every viewer does.
 int nf_srgb(VipsImage *in, VipsImage **out) {

@@ -20,14 +20,13 @@ int nf_has_operation(const char *name);
 int nf_load(const nf_source *src, VipsImage **out);
 int nf_page_count(VipsImage *in);
 int nf_orientation(VipsImage *in);
+const void *nf_exif(VipsImage *in, size_t *len);
 int nf_has_profile(VipsImage *in);
-int nf_set_profile(VipsImage *in, const char *name);
 int nf_good_rows(VipsImage *in);
 
 int nf_crop(VipsImage *in, VipsImage **out, int x, int y, int w, int h);
 int nf_resize(VipsImage *in, VipsImage **out, int w, int h);
 int nf_area_shrink(VipsImage *in, VipsImage **out, int w, int h);
-int nf_enlarge(VipsImage *in, VipsImage **out, int w, int h);
 int nf_srgb(VipsImage *in, VipsImage **out);
 int nf_rotate(VipsImage *in, VipsImage **out, int degrees);
 int nf_flip(VipsImage *in, VipsImage **out, int vertical);

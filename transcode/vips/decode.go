@@ -74,7 +74,7 @@ func (r *renderer) decodeAs(s source, l loading) error {
 	if err != nil {
 		return err
 	}
-	orientation := p.orientation()
+	orientation := s.orientation(p)
 	if err := r.expect(p, orientation); err != nil {
 		return err
 	}

@@ -63,6 +63,9 @@ func encode(p picture, f transcode.Format, quality int, lossless bool, matte uin
 	if err != nil {
 		return nil, &pipeline.Error{Code: pipeline.CodeEncodeFailed, Op: "vips.Render", Message: "the picture could not be written as " + string(f), Err: err}
 	}
+	if f == transcode.WebP {
+		return pictureOnly(out)
+	}
 	return out, nil
 }
 

@@ -70,6 +70,19 @@ func (p picture) orientation() int {
 	return o
 }
 
+// exif is a copy of the Exif block, nil where there is none.
+func (p picture) exif() []byte {
+	var n C.size_t
+	data := C.nf_exif(p.c, &n)
+	if data == nil || n == 0 || n > maxExif {
+		return nil
+	}
+	return C.GoBytes(data, C.int(n))
+}
+
+// maxExif bounds the Exif blocks that are looked into; JPEG's hold 64 KiB.
+const maxExif = 1 << 20
+
 // space is libvips' name of the interpretation, "srgb", "cmyk", "b-w", "rgb16".
 func (p picture) space() string {
 	return C.GoString(C.vips_enum_nick(C.vips_interpretation_get_type(), C.int(p.c.Type)))

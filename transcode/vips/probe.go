@@ -133,7 +133,7 @@ func header(s source, m *pipeline.Media) error {
 	if err != nil {
 		return err
 	}
-	m.Image = &pipeline.Image{Orientation: p.orientation(), HasAlpha: p.alpha(), HasProfile: p.profile(), Space: p.space()}
+	m.Image = &pipeline.Image{Orientation: s.orientation(p), HasAlpha: p.alpha(), HasProfile: p.profile(), Space: p.space()}
 	m.Width, m.Height = p.width(), p.height()
 	if m.Image.Orientation > 4 {
 		m.Width, m.Height = m.Height, m.Width

@@ -76,3 +76,44 @@ func webpDelays(chunks []webpChunk) []int {
 	}
 	return out
 }
+
+// pictureOnly rewrites a WebP with its picture and nothing else: libvips 8.14 adds an Exif chunk of its own even when told to strip.
+// A file with no alpha chunk needs no extended header.
+func pictureOnly(data []byte) ([]byte, error) {
+	chunks, err := walkWebP(data)
+	if err != nil {
+		return nil, err
+	}
+	w, h := webpSize(chunks)
+	var header, body []byte
+	for _, c := range chunks {
+		switch c.id {
+		case "ALPH":
+			header = appendChunk(nil, webpChunk{"VP8X", extended(w, h)})
+			body = appendChunk(body, c)
+		case "VP8 ", "VP8L":
+			body = appendChunk(body, c)
+		}
+	}
+	out := append([]byte("RIFF\x00\x00\x00\x00WEBP"), append(header, body...)...)
+	binary.LittleEndian.PutUint32(out[4:], uint32(len(out)-8))
+	return out, nil
+}
+
+func appendChunk(out []byte, c webpChunk) []byte {
+	out = binary.LittleEndian.AppendUint32(append(out, c.id...), uint32(len(c.body)))
+	out = append(out, c.body...)
+	if len(c.body)%2 == 1 {
+		out = append(out, 0)
+	}
+	return out
+}
+
+// extended is the body of an extended header for a still picture with alpha.
+func extended(w, h int) []byte {
+	b := make([]byte, 10)
+	b[0] = webpAlphaFlag
+	b[4], b[5], b[6] = byte(w-1), byte((w-1)>>8), byte((w-1)>>16)
+	b[7], b[8], b[9] = byte(h-1), byte((h-1)>>8), byte((h-1)>>16)
+	return b
+}

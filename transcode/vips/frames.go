@@ -1,0 +1,77 @@
+package vips
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/transcode"
+)
+
+// Frames decodes every frame of an animated WebP into the new file rawOut, packed 8-bit sRGB RGBA, one frame after the other, and
+// returns their size and durations in ms: ffmpeg 5.1 cannot decode them. Frames are complete pictures, blending and disposal done.
+// More frames or pixels than prof allows are CodeTooManyPixels; memory stays at a few frames whatever the file says.
+func Frames(path string, t pipeline.Type, rawOut string, prof transcode.Profile) (w, h int, delaysMS []int, err error) {
+	if t != pipeline.TypeWebP {
+		return 0, 0, nil, pipeline.Refuse(pipeline.CodeUnsupportedType, "frames of %s are decoded by ffmpeg", t.MIME)
+	}
+	m, err := Probe(path, t)
+	if err != nil {
+		return 0, 0, nil, err
+	}
+	if err := transcode.CheckLimits(m, prof); err != nil {
+		return 0, 0, nil, err
+	}
+	delaysMS, err = delays(path, m.Frames)
+	if err != nil {
+		return 0, 0, nil, asCorrupt("vips.Frames", err)
+	}
+	err = onThread(func() error { return writeFrames(source{path, t}, m, rawOut) })
+	return m.Width, m.Height, delaysMS, err
+}
+
+func delays(path string, frames int) ([]int, error) {
+	data, err := readBounded(path)
+	if err != nil {
+		return nil, err
+	}
+	chunks, err := walkWebP(data)
+	if err != nil {
+		return nil, err
+	}
+	out := webpDelays(chunks)
+	if len(out) == 0 {
+		out = []int{0}
+	}
+	if len(out) != frames {
+		return nil, fmt.Errorf("%d delays for %d frames", len(out), frames)
+	}
+	return out, nil
+}
+
+func writeFrames(s source, m pipeline.Media, rawOut string) error {
+	var a arena
+	defer a.free()
+	p, err := s.open(&a, loading{failOn: failOnError, allPages: true})
+	if err != nil {
+		return asCorrupt("vips.Frames", err)
+	}
+	if p.width() != m.Width || p.height() != m.Height*m.Frames {
+		return asCorrupt("vips.Frames", fmt.Errorf("%d×%d pixels are not %d frames of %d×%d", p.width(), p.height(), m.Frames, m.Width, m.Height))
+	}
+	if p, err = p.srgb(); err == nil {
+		p, err = p.rgba()
+	}
+	if err != nil {
+		return asCorrupt("vips.Frames", err)
+	}
+	f, err := os.OpenFile(rawOut, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return pipeline.Trouble(pipeline.CodeInternal, "vips.Frames", err)
+	}
+	if err := errors.Join(p.writeRaw(f), f.Close()); err != nil {
+		return asCorrupt("vips.Frames", errors.Join(err, os.Remove(rawOut)))
+	}
+	return nil
+}
