@@ -119,7 +119,10 @@ func checkRendition(r pipeline.Rendition, out string) error {
 	return nil
 }
 
-// ours reports whether a path is a plain name in the directory the engine was told to write to.
-func ours(p, out string) bool { return path.Dir(p) == out && outName.MatchString(path.Base(p)) }
+// ours reports whether a path is a plain name in the directory the engine was told to write to, or one below it.
+func ours(p, out string) bool {
+	dir := path.Dir(p)
+	return (dir == out || path.Dir(dir) == out && outName.MatchString(path.Base(dir))) && outName.MatchString(path.Base(p))
+}
 
 func sane(side int) bool { return side > 0 && side <= maxSide }

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/transcode"
+	"github.com/ninefold/ninefold/transcode/ffmpeg"
+	"github.com/ninefold/ninefold/transcode/raster"
+	"github.com/ninefold/ninefold/transcode/sandbox"
+	"github.com/ninefold/ninefold/transcode/vips"
+)
+
+// engine hands each request to the package that knows the media.
+type engine struct {
+	dir     string // the message's workspace, absolute
+	tools   ffmpeg.Tools
+	rasters func() (raster.Tools, error) // fonts are looked up when the first picture needs them
+}
+
+var _ sandbox.Handler = (*engine)(nil)
+
+func newEngine() (*engine, error) {
+	tools, err := ffmpeg.FindTools()
+	if err != nil {
+		return nil, err
+	}
+	return &engine{tools: tools, rasters: sync.OnceValues(func() (raster.Tools, error) { return raster.NewTools() })}, nil
+}
+
+// Open makes dir the place where everything happens from now on.
+func (e *engine) Open(dir string) error {
+	if e.dir != "" || !filepath.IsAbs(dir) {
+		return fmt.Errorf("open %s: want one absolute directory, once", dir)
+	}
+	e.dir = dir
+	return os.Chdir(dir)
+}
+
+// Identify reads headers: libvips for pictures, ffprobe for everything that moves or sounds.
+func (e *engine) Identify(ctx context.Context, f pipeline.File) (pipeline.Media, error) {
+	if f.Type.Family == pipeline.FamilyImage {
+		return vips.Probe(filepath.Join(e.dir, f.Path), f.Type)
+	}
+	return e.tools.Probe(ctx, e.dir, f)
+}
+
+// Render carries out a plan. out is a directory inside the workspace that does not exist yet.
+func (e *engine) Render(ctx context.Context, f pipeline.File, plan *transcode.Plan, out string, progress func(float64)) (*pipeline.Rendered, error) {
+	if err := os.MkdirAll(filepath.Join(e.dir, out), 0o700); err != nil {
+		return nil, pipeline.Trouble(pipeline.CodeInternal, "engine", err)
+	}
+	switch {
+	case plan.Photo != nil:
+		return e.photo(ctx, f, plan.Photo, out)
+	case plan.Voice != nil:
+		return e.tools.Voice(ctx, e.dir, out, f, plan.Voice, progress)
+	case plan.Video != nil:
+		return e.video(ctx, f, plan.Video, out, progress)
+	}
+	return nil, fmt.Errorf("a plan for nothing")
+}
+
+func (e *engine) photo(ctx context.Context, f pipeline.File, plan *transcode.PhotoPlan, out string) (*pipeline.Rendered, error) {
+	tools, err := e.rasters()
+	if err != nil {
+		return nil, pipeline.Trouble(pipeline.CodeInternal, "engine", err)
+	}
+	return vips.Render(ctx, e.dir, out, f, plan, tools)
+}
+
+// Verify probes every rendition again.
+func (e *engine) Verify(ctx context.Context, r *pipeline.Rendered) error {
+	for _, rend := range r.Part.Renditions {
+		if err := e.verify(ctx, rend); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *engine) verify(ctx context.Context, r pipeline.Rendition) error {
+	switch r.MIME {
+	case "video/mp4":
+		return e.tools.VerifyVideo(ctx, e.dir, r)
+	case "audio/ogg", "audio/mp4":
+		return e.tools.VerifyAudio(ctx, e.dir, r)
+	}
+	return vips.Verify(e.dir, r)
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"image/draw"
+	"image/png"
+	"os"
+	"path/filepath"
+
+	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/transcode"
+	"github.com/ninefold/ninefold/transcode/ffmpeg"
+	"github.com/ninefold/ninefold/transcode/raster"
+	"github.com/ninefold/ninefold/transcode/vips"
+)
+
+// video renders a video or an animation with ffmpeg, chooses its poster, and has the poster's pictures made as a photo's are.
+func (e *engine) video(ctx context.Context, f pipeline.File, plan *transcode.VideoPlan, out string, progress func(float64)) (*pipeline.Rendered, error) {
+	tools, err := e.rasters()
+	if err != nil {
+		return nil, pipeline.Trouble(pipeline.CodeInternal, "engine", err)
+	}
+	v, err := e.moving(ctx, f, plan, out, tools, progress)
+	if err != nil {
+		return nil, err
+	}
+	frame, err := e.choosePoster(v.Posters)
+	if err != nil {
+		return nil, err
+	}
+	poster, err := vips.RenderPixels(ctx, e.dir, out, frame.Pix, frame.Width, frame.Height, plan.Poster, tools)
+	if err != nil {
+		return nil, err
+	}
+	v.Rendered.Part.Placeholder = poster.Part.Placeholder
+	v.Rendered.Part.Renditions = append(v.Rendered.Part.Renditions, poster.Part.Renditions...)
+	return v.Rendered, nil
+}
+
+// moving decodes with ffmpeg all but animated WebP, which ffmpeg 5.1 cannot read: libvips takes its frames apart first.
+func (e *engine) moving(ctx context.Context, f pipeline.File, plan *transcode.VideoPlan, out string, tools raster.Tools,
+	progress func(float64)) (*ffmpeg.VideoResult, error) {
+	if f.Type != pipeline.TypeWebP {
+		return e.tools.Video(ctx, e.dir, out, f, plan, tools, progress)
+	}
+	raw := ffmpeg.RawFrames{Path: out + "/raw"}
+	var err error
+	raw.W, raw.H, raw.DelaysMS, err = vips.Frames(filepath.Join(e.dir, f.Path), f.Type, filepath.Join(e.dir, raw.Path), transcode.DefaultProfile())
+	if err != nil {
+		return nil, err
+	}
+	return e.tools.Animation(ctx, e.dir, out, raw, plan, tools, progress)
+}
+
+// choosePoster takes the frame the sender asked for, else the one with the most to see.
+func (e *engine) choosePoster(posters []ffmpeg.Poster) (raster.Frame, error) {
+	var frames []raster.Frame
+	for _, p := range posters {
+		frame, err := readFrame(filepath.Join(e.dir, p.Path), p.AtMS)
+		if err != nil {
+			return raster.Frame{}, pipeline.Trouble(pipeline.CodeInternal, "engine", err)
+		}
+		if p.Wanted {
+			return frame, nil
+		}
+		frames = append(frames, frame)
+	}
+	best := raster.PickPoster(frames)
+	if best < 0 {
+		return raster.Frame{}, pipeline.Trouble(pipeline.CodeInternal, "engine", fmt.Errorf("no poster among %d", len(posters)))
+	}
+	return frames[best], nil
+}
+
+// readFrame reads a PNG that ffmpeg wrote for us.
+func readFrame(path string, atMS int64) (raster.Frame, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return raster.Frame{}, err
+	}
+	defer f.Close()
+	img, err := png.Decode(f)
+	if err != nil {
+		return raster.Frame{}, err
+	}
+	b := img.Bounds()
+	rgba, ok := img.(*image.RGBA)
+	if !ok {
+		rgba = image.NewRGBA(b)
+		draw.Draw(rgba, b, img, b.Min, draw.Src)
+	}
+	return raster.Frame{Pix: packed(rgba), Width: b.Dx(), Height: b.Dy(), AtMS: atMS}, nil
+}
+
+// packed drops the opaque alpha.
+func packed(img *image.RGBA) []byte {
+	out := make([]byte, 0, len(img.Pix)/4*3)
+	for i := 0; i+3 < len(img.Pix); i += 4 {
+		out = append(out, img.Pix[i], img.Pix[i+1], img.Pix[i+2])
+	}
+	return out
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/queue"
+	"github.com/ninefold/ninefold/transcode/sandbox"
+)
+
+// doctorCmd checks what a deployment needs.
+type doctorCmd struct {
+	JSON    bool          `help:"One JSON object a line."`
+	Timeout time.Duration `help:"For each check." default:"20s"`
+
+	QueueSettings  `embed:"" group:"queue"`
+	StoreSettings  `embed:"" group:"store"`
+	EngineSettings `embed:"" group:"engine"`
+	ModelSettings  `embed:"" group:"models"`
+}
+
+// diagnosis is one line of doctor's.
+type diagnosis struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"` // what was found, or which setting to change
+}
+
+// examinations is everything doctor looks at, in order.
+func (c *doctorCmd) examinations() []func(context.Context, *app) []diagnosis {
+	return []func(context.Context, *app) []diagnosis{c.engine, c.classifier, c.redis, c.stores, c.scratch}
+}
+
+func (c *doctorCmd) Run(a *app) error {
+	failed := 0
+	for _, examine := range c.examinations() {
+		ctx, cancel := context.WithTimeout(a.ctx, c.Timeout)
+		found := examine(ctx, a)
+		cancel()
+		for _, d := range found {
+			if !d.OK {
+				failed++
+			}
+			if err := c.print(a.stdout, d); err != nil {
+				return err
+			}
+		}
+	}
+	if failed > 0 {
+		return &exitError{exitTrouble, fmt.Errorf("doctor: %d of the checks failed", failed)}
+	}
+	return nil
+}
+
+func (c *doctorCmd) print(w io.Writer, d diagnosis) error {
+	if c.JSON {
+		return json.NewEncoder(w).Encode(d)
+	}
+	state := "OK  "
+	if !d.OK {
+		state = "FAIL"
+	}
+	_, err := fmt.Fprintf(w, "%s  %-22s %s\n", state, d.Name, d.Detail)
+	return err
+}
+
+// outcome makes one line of a check that either works or names its setting.
+func outcome(name, found string, err error, setting string) []diagnosis {
+	if err != nil {
+		return []diagnosis{{name, false, fmt.Sprintf("%v; change %s", err, setting)}}
+	}
+	return []diagnosis{{name, true, found}}
+}
+
+func (c *doctorCmd) engine(ctx context.Context, a *app) []diagnosis {
+	profile, err := c.profile()
+	if err != nil {
+		return outcome("profile", "", err, "--profile")
+	}
+	cfg := sandbox.DefaultConfig()
+	cfg.Engine, cfg.Warm, cfg.Log = c.Engine, 0, a.log.logger(a)
+	pool, err := sandbox.NewPool(cfg, profile)
+	if err != nil {
+		return outcome("engine", "", err, "--engine")
+	}
+	defer pool.Close()
+	checks, err := pool.Inspect(ctx, c.Scratch)
+	if err != nil {
+		return outcome("engine", "", err, "--engine or --scratch")
+	}
+	out := outcome("engine", "starts and answers", nil, "")
+	for _, ch := range checks {
+		out = append(out, diagnosis(ch))
+	}
+	return out
+}
+
+func (c *doctorCmd) classifier(_ context.Context, a *app) []diagnosis {
+	if c.Model == "none" {
+		return outcome("classifier", "", fmt.Errorf("switched off: what is sent to protected recipients is withheld"), "--model")
+	}
+	start := time.Now()
+	model, err := c.openModel(a)
+	if err != nil {
+		return outcome("classifier", "", err, "--models-dir, --model or --onnxruntime")
+	}
+	defer model.Close()
+	ref := model.Model().Ref()
+	found := fmt.Sprintf("%s (%.12s…) passed its self-test in %d ms", ref.ID, ref.SHA256, time.Since(start).Milliseconds())
+	return outcome("classifier", found, nil, "")
+}
+
+func (c *doctorCmd) redis(ctx context.Context, _ *app) []diagnosis {
+	return outcome("redis", "answers, keeps what it is given and takes writes", queue.Check(ctx, c.queueConfig()), "--redis-url")
+}
+
+func (c *doctorCmd) stores(ctx context.Context, _ *app) []diagnosis {
+	store, sources, err := c.openStores()
+	if err != nil {
+		return outcome("store", "", err, "--store or --sources")
+	}
+	out := outcome("store", "wrote, read and listed "+c.Store, store.Check(ctx), "--store or the --s3 settings")
+	if from, ok := sources.(pipeline.Store); ok && sources != store {
+		err := from.List(ctx, "doctor/", func(pipeline.Object) error { return nil })
+		out = append(out, outcome("sources", "listed "+c.Sources, err, "--sources or the --s3 settings")...)
+	}
+	return out
+}
+
+// minScratch is room for one message at its limits: nine videos with their renditions, bytes.
+const minScratch = 2 << 30
+
+func (c *doctorCmd) scratch(context.Context, *app) []diagnosis {
+	free, err := freeSpace(c.Scratch)
+	if err == nil && free < minScratch {
+		err = fmt.Errorf("%s has %s free, one message may need %s", c.Scratch, bytesText(free), bytesText(minScratch))
+	}
+	return outcome("scratch", fmt.Sprintf("%s has %s free", c.Scratch, bytesText(free)), err, "--scratch")
+}
+
+func freeSpace(dir string) (int64, error) {
+	ws, err := pipeline.NewWorkspace(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer ws.Close()
+	f, err := ws.Create("probe")
+	if err != nil {
+		return 0, err
+	}
+	if err := f.Close(); err != nil {
+		return 0, err
+	}
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(ws.Dir(), &fs); err != nil {
+		return 0, os.NewSyscallError("statfs", err)
+	}
+	return int64(fs.Bavail) * fs.Bsize, nil
+}

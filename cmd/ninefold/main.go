@@ -1,0 +1,138 @@
+// Command ninefold is the media worker behind direct messages: worker, client and operator's tool in one program. It never
+// parses media; ninefold-engine does.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set by the linker.
+var version = "0.1.0-dev"
+
+// The exit codes, as --help lists them.
+const (
+	exitOK       = 0 // every part ready
+	exitTrouble  = 1 // our own trouble
+	exitUsage    = 2 // wrong command line or setting
+	exitPartial  = 3 // some part rejected
+	exitRejected = 4 // the whole message rejected
+)
+
+// cli is the one declaration of commands, flags, environment variables and configuration keys.
+type cli struct {
+	Config  kong.ConfigFlag  `short:"c" help:"YAML file of settings; keys are flag names, dashes may be nesting." placeholder:"FILE"`
+	Version kong.VersionFlag `help:"Print the version and exit."`
+	Log     LogSettings      `embed:"" prefix:"log-" group:"log"`
+
+	Process  processCmd  `cmd:"" help:"Run one message here: no Redis, no S3, the same pipeline."`
+	Worker   workerCmd   `cmd:"" help:"Take jobs from the queue until told to stop."`
+	Submit   submitCmd   `cmd:"" help:"Queue a job."`
+	Status   statusCmd   `cmd:"" help:"Say how a job stands."`
+	Classify classifyCmd `cmd:"" help:"Score pictures and videos with the nudity classifier."`
+	Models   modelsCmd   `cmd:"" help:"Fetch, list and verify classifier models."`
+	Doctor   doctorCmd   `cmd:"" help:"Check what a deployment needs, one line each."`
+	Demo     demoCmd     `cmd:"" help:"Send one message through queue, worker, engine, classifier and store, and show what comes out."`
+	Settings configCmd   `cmd:"" name:"config" help:"Print the settings in force, secrets hidden, as a configuration file."`
+}
+
+// app is what a command may use of the outside.
+type app struct {
+	ctx    context.Context
+	stdout io.Writer
+	stderr io.Writer
+	log    LogSettings
+	model  *kong.Application
+}
+
+// exitError ends the program with a code of its own. A nil err says nothing more.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is main with everything passed in, for tests.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var c cli
+	parser, err := newParser(&c, stdout, stderr)
+	if err != nil {
+		fmt.Fprintln(stderr, "ninefold:", err)
+		return exitTrouble
+	}
+	command, code, done := parse(parser, args, stderr)
+	if done {
+		return code
+	}
+	a := &app{ctx: ctx, stdout: stdout, stderr: stderr, log: c.Log, model: parser.Model}
+	return report(command.Run(a), stderr)
+}
+
+// report says an error once and turns it into an exit code.
+func report(err error, stderr io.Writer) int {
+	if err == nil {
+		return exitOK
+	}
+	var exit *exitError
+	if !errors.As(err, &exit) {
+		exit = &exitError{exitTrouble, err}
+	}
+	if exit.err != nil {
+		fmt.Fprintln(stderr, "ninefold:", exit.err)
+	}
+	return exit.code
+}
+
+const description = `The media worker behind direct messages.
+
+Exit: 0 every part ready, 1 our own trouble, 2 wrong usage or setting, 3 some part rejected, 4 the whole message rejected.
+Every flag is also an environment variable (NINEFOLD_ and its name, as --redis-url is NINEFOLD_REDIS_URL) and a key of --config.`
+
+// helped is how kong's --help and --version end the parse.
+type helped struct{ code int }
+
+func newParser(c *cli, stdout, stderr io.Writer) (*kong.Kong, error) {
+	return kong.New(c,
+		kong.Name("ninefold"), kong.Description(description), kong.Vars(defaults()), kong.DefaultEnvars("NINEFOLD"),
+		kong.Configuration(loadYAML), kong.Writers(stdout, stderr), kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
+		kong.Exit(func(code int) { panic(helped{code}) }),
+		kong.ExplicitGroups(groups()),
+	)
+}
+
+func parse(parser *kong.Kong, args []string, stderr io.Writer) (command *kong.Context, code int, done bool) {
+	defer func() {
+		if h, ok := recover().(helped); ok {
+			code, done = h.code, true
+		}
+	}()
+	command, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(stderr, "ninefold: %v\nTry 'ninefold --help'.\n", err)
+		return nil, exitUsage, true
+	}
+	return command, 0, false
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/ninefold/ninefold/moderation/models"
+	"github.com/ninefold/ninefold/moderation/tfjs"
+)
+
+// modelsCmd looks after the classifier models.
+type modelsCmd struct {
+	Fetch  modelsFetchCmd  `cmd:"" help:"Install and convert models, and ONNX Runtime; what is there already is left alone."`
+	List   modelsListCmd   `cmd:"" help:"List the models that can be fetched."`
+	Verify modelsVerifyCmd `cmd:"" help:"Check fetched models against their digests."`
+}
+
+type modelsFetchCmd struct {
+	IDs []string `arg:"" optional:"" help:"Models; none = the default." name:"id"`
+	Dir string   `help:"Where to put them." default:"${models}" placeholder:"DIR"`
+}
+
+func (c *modelsFetchCmd) Run(a *app) error {
+	return models.Fetch(a.ctx, c.Dir, convertModel, a.stderr, c.IDs...)
+}
+
+// convertModel is the converter that models.Fetch is given.
+func convertModel(ctx context.Context, source string) ([]byte, error) {
+	graph, err := tfjs.Convert(ctx, source)
+	if err != nil {
+		return nil, err
+	}
+	return graph.Encode(), nil
+}
+
+type modelsListCmd struct {
+	JSON bool `help:"One JSON object a line."`
+}
+
+func (c *modelsListCmd) Run(a *app) error {
+	for _, k := range models.List() {
+		m := k.Manifest
+		if c.JSON {
+			if err := json.NewEncoder(a.stdout).Encode(m); err != nil {
+				return err
+			}
+			continue
+		}
+		mark := ""
+		if m.ID == models.Default {
+			mark = "  (default)"
+		}
+		fmt.Fprintf(a.stdout, "%-24s %d×%d  %s%s\n", m.ID, m.Input.Size, m.Input.Size, m.Licence, mark)
+	}
+	return nil
+}
+
+type modelsVerifyCmd struct {
+	Dir string `help:"Where they are." default:"${models}" placeholder:"DIR"`
+}
+
+func (c *modelsVerifyCmd) Run(a *app) error {
+	entries, err := models.Verify(c.Dir)
+	for _, e := range entries {
+		fmt.Fprintln(a.stdout, e)
+	}
+	return err
+}

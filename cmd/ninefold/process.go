@@ -1,0 +1,128 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/pipeline/filestore"
+)
+
+// processCmd runs one message in this process.
+type processCmd struct {
+	Files []string `arg:"" optional:"" help:"Photos, videos or a voice note, in order; sent to one adult with the filter off." name:"file"`
+	Job   string   `help:"Job file; its source keys are paths beside it." placeholder:"FILE"`
+	Out   string   `required:"" help:"Directory for manifest.json and the renditions." placeholder:"DIR"`
+	JSON  bool     `help:"Print the manifest instead of a table."`
+
+	EngineSettings `embed:"" group:"engine"`
+	ModelSettings  `embed:"" group:"models"`
+}
+
+func (c *processCmd) Run(a *app) error {
+	if (c.Job == "") == (len(c.Files) == 0) {
+		return &exitError{exitUsage, errors.New("process: name files, or a job with --job, and not both")}
+	}
+	job, sources, err := c.job()
+	if err != nil {
+		return c.refuse(a, err)
+	}
+	store, err := filestore.Open(c.Out)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	svc, err := openService(a, c.EngineSettings, c.ModelSettings, sources, store)
+	if err != nil {
+		return err
+	}
+	defer svc.Close()
+	m, err := svc.pipeline.Run(a.ctx, job, pipeline.RunOptions{Final: true, Progress: stageLines(a.stderr)})
+	if err != nil {
+		return err
+	}
+	if err := writeManifest(filepath.Join(c.Out, "manifest.json"), m); err != nil {
+		return err
+	}
+	return show(a, m, c.JSON, c.Out)
+}
+
+// refuse reports a job that could not be read: the whole message is rejected, and there is nothing to write a manifest for.
+func (c *processCmd) refuse(a *app, err error) error {
+	var coded *pipeline.Error
+	if !errors.As(err, &coded) || coded.Code.Trouble() {
+		return err
+	}
+	if c.JSON {
+		if err := json.NewEncoder(a.stdout).Encode(map[string]any{"status": pipeline.StatusRejected, "error": coded.Failure()}); err != nil {
+			return err
+		}
+	}
+	return &exitError{exitRejected, err}
+}
+
+func (c *processCmd) job() (pipeline.Job, pipeline.SourceStore, error) {
+	if c.Job == "" {
+		job, sources := filesJob(c.Files)
+		return job, sources, job.Validate()
+	}
+	f, err := os.Open(c.Job)
+	if err != nil {
+		return pipeline.Job{}, nil, &exitError{exitUsage, err}
+	}
+	defer f.Close()
+	job, err := pipeline.DecodeJob(f)
+	dir := filepath.Dir(c.Job)
+	return job, pathSource{func(key string) (string, bool) { return filepath.Join(dir, filepath.FromSlash(key)), true }}, err
+}
+
+// filesJob is one message from one adult to another who wants no filter.
+func filesJob(files []string) (pipeline.Job, pipeline.SourceStore) {
+	id := ulid.Make().String()
+	job := pipeline.Job{
+		Schema: pipeline.JobSchema, JobID: id, MessageID: "m_" + id, Conversation: pipeline.Conversation{ID: "local", Kind: pipeline.Direct},
+		Sender: pipeline.Sender{ID: "sender", AgeBand: pipeline.Adult},
+		Recipients: []pipeline.Recipient{{ID: "recipient", AgeBand: pipeline.Adult, Contact: pipeline.ContactAccepted,
+			NudityFilter: pipeline.FilterOff}},
+	}
+	paths := map[string]string{}
+	for i, path := range files {
+		key := fmt.Sprintf("files/%d", i+1)
+		paths[key] = path
+		job.Items = append(job.Items, pipeline.Item{ID: fmt.Sprintf("i%d", i+1), Kind: pipeline.KindAuto, Source: pipeline.Source{Key: key}})
+	}
+	return job, pathSource{func(key string) (string, bool) { p, ok := paths[key]; return p, ok }}
+}
+
+func writeManifest(path string, m pipeline.Manifest) error {
+	data, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(data, '\n'), 0o644)
+}
+
+// show prints a manifest and turns its status into the exit code.
+func show(a *app, m pipeline.Manifest, asJSON bool, root string) error {
+	if asJSON {
+		enc := json.NewEncoder(a.stdout)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(m); err != nil {
+			return err
+		}
+	} else {
+		printManifest(a.stdout, m, root)
+	}
+	switch m.Status {
+	case pipeline.StatusPartial:
+		return &exitError{code: exitPartial}
+	case pipeline.StatusRejected:
+		return &exitError{code: exitRejected}
+	}
+	return nil
+}

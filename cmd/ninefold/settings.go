@@ -1,0 +1,111 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/ninefold/ninefold/queue"
+)
+
+// LogSettings says what is logged to standard error.
+type LogSettings struct {
+	Level  string `help:"debug, info, warn or error." default:"warn" enum:"debug,info,warn,error"`
+	Format string `help:"text or json." default:"text" enum:"text,json"`
+}
+
+func (s LogSettings) logger(a *app) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(s.Level)) // the enum has checked it
+	opts := &slog.HandlerOptions{Level: level}
+	if s.Format == "json" {
+		return slog.New(slog.NewJSONHandler(a.stderr, opts))
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, opts))
+}
+
+// EngineSettings says how media are processed on this machine.
+type EngineSettings struct {
+	Engine     string `help:"Path of ninefold-engine; empty = beside this program, then the PATH." placeholder:"FILE"`
+	EngineWarm int    `help:"Engines started ahead of need." default:"2"`
+	Parallel   int    `help:"Items of one message in work at the same time." default:"${cores}"`
+	Scratch    string `help:"Directory for temporary files; swept of dead runs at start." default:"${scratch}" placeholder:"DIR"`
+	Profile    string `help:"JSON file that overrides the transcoding profile, key by key." placeholder:"FILE"`
+}
+
+// ModelSettings says which classifier is used.
+type ModelSettings struct {
+	ModelsDir string `help:"Directory of converted models." default:"${models}" placeholder:"DIR"`
+	Model     string `help:"Model to classify with; none = classify nothing, which protected recipients pay for: everything unscanned is withheld from them." default:"nsfwjs-mobilenet-v2" placeholder:"ID"`
+	Onnx      string `name:"onnxruntime" help:"Path of libonnxruntime.so; empty = in models-dir, beside this program, then the loader's path." placeholder:"FILE"`
+}
+
+// StoreSettings says where originals come from and where parts go.
+type StoreSettings struct {
+	Store       string `help:"Where parts are kept: a directory, or s3://BUCKET[/PREFIX]." default:"ninefold-store" placeholder:"DIR|s3://…"`
+	Sources     string `help:"Where originals are read; empty = the same as store." placeholder:"DIR|s3://…"`
+	S3Endpoint  string `name:"s3-endpoint" help:"Address of the S3 server, as http://host:port." placeholder:"URL"`
+	S3Region    string `name:"s3-region" help:"Region of the buckets." default:"us-east-1"`
+	S3AccessKey string `name:"s3-access-key" help:"Access key; empty = AWS_ACCESS_KEY_ID, the shared credentials file, then the machine's role."`
+	S3SecretKey string `name:"s3-secret-key" help:"Secret key; set it in the environment, not on the command line." json:"-" secret:""`
+}
+
+// QueueSettings says which Redis is used.
+type QueueSettings struct {
+	RedisURL string `name:"redis-url" help:"redis:// or rediss:// with user, password, host, port and database; unix:// for a socket." default:"redis://127.0.0.1:6379/0" secret:"" placeholder:"URL"`
+}
+
+// queueConfig is the queue's configuration with these settings in it.
+func (s QueueSettings) queueConfig() queue.Config {
+	cfg := queue.DefaultConfig()
+	cfg.RedisURL = s.RedisURL
+	return cfg
+}
+
+// WorkSettings says how much a worker takes on and how often a job is tried.
+type WorkSettings struct {
+	ConcurrencyVoice int           `help:"Voice messages at the same time; 0 = none." default:"${cores}"`
+	ConcurrencyPhoto int           `help:"Photo messages at the same time; 0 = none." default:"${cores}"`
+	ConcurrencyVideo int           `help:"Messages with videos, or items of unknown kind, at the same time; 0 = none." default:"1"`
+	Attempts         int           `help:"Tries of a job; the last one turns our own trouble into rejected parts." default:"4"`
+	Drain            time.Duration `help:"How long running jobs may go on after SIGTERM; then they are handed back." default:"30s"`
+	EventSource      string        `help:"CloudEvents source of the published events." default:"/ninefold"`
+}
+
+func (w WorkSettings) into(cfg queue.Config) queue.Config {
+	cfg.Concurrency.Voice, cfg.Concurrency.Photo, cfg.Concurrency.Video = w.ConcurrencyVoice, w.ConcurrencyPhoto, w.ConcurrencyVideo
+	cfg.Attempts, cfg.Drain, cfg.Source = w.Attempts, w.Drain, w.EventSource
+	return cfg
+}
+
+// defaults fills ${…} in the declarations above.
+func defaults() kong.Vars {
+	return kong.Vars{
+		"cores":   strconv.Itoa(runtime.GOMAXPROCS(0)),
+		"scratch": filepath.Join(os.TempDir(), "ninefold"),
+		"models":  beside("models"),
+		"demo":    beside("demo"),
+		"version": version,
+	}
+}
+
+// beside returns a path in the directory of this program, which is where make build puts what it needs.
+func beside(name string) string {
+	self, err := os.Executable()
+	if err != nil {
+		return name
+	}
+	return filepath.Join(filepath.Dir(self), name)
+}
+
+func groups() []kong.Group {
+	return []kong.Group{
+		{Key: "log", Title: "Log:"}, {Key: "engine", Title: "Engine:"}, {Key: "models", Title: "Classifier:"},
+		{Key: "store", Title: "Store:"}, {Key: "queue", Title: "Queue:"},
+	}
+}

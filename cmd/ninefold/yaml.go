@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"sort"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	kongyaml "github.com/alecthomas/kong-yaml"
+	"gopkg.in/yaml.v3"
+)
+
+// yamlSettings resolves flags from one YAML file. A setting has the same key for every command, and a key that no command
+// has is a mistake, not a comment.
+type yamlSettings struct {
+	kong.Resolver
+	keys []string // leaf keys of the file, nesting joined with dashes
+}
+
+func loadYAML(r io.Reader) (kong.Resolver, error) {
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	values, err := kongyaml.Loader(bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	var tree map[string]any
+	if err := yaml.Unmarshal(data, &tree); err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	return &yamlSettings{values, leaves("", tree)}, nil
+}
+
+func leaves(prefix string, tree map[string]any) []string {
+	var keys []string
+	for k, v := range tree {
+		if sub, ok := v.(map[string]any); ok {
+			keys = append(keys, leaves(prefix+k+"-", sub)...)
+		} else {
+			keys = append(keys, prefix+k)
+		}
+	}
+	sort.Strings(keys)
+	return keys
+}
+
+// Resolve looks a flag up at the top of the file, whichever command it belongs to.
+func (y *yamlSettings) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	return y.Resolver.Resolve(ctx, &kong.Path{App: ctx.Model}, flag)
+}
+
+// Validate refuses keys that are no setting.
+func (y *yamlSettings) Validate(app *kong.Application) error {
+	known := map[string]bool{}
+	collect(app.Node, known)
+	var wrong []error
+	for _, k := range y.keys {
+		if !known[k] {
+			wrong = append(wrong, fmt.Errorf("configuration: unknown setting %q%s", k, nearest(k, known)))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+func collect(n *kong.Node, known map[string]bool) {
+	for _, f := range n.Flags {
+		known[f.Name] = true
+	}
+	for _, c := range n.Children {
+		collect(c, known)
+	}
+}
+
+// nearest helps with a setting that lost or gained its group.
+func nearest(key string, known map[string]bool) string {
+	last := key[strings.LastIndex(key, "-")+1:]
+	for k := range known {
+		if strings.HasSuffix(k, "-"+last) {
+			return fmt.Sprintf("; did you mean %q?", k)
+		}
+	}
+	return ""
+}
