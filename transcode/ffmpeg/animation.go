@@ -1,0 +1,77 @@
+package ffmpeg
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	ff "github.com/u2takey/ffmpeg-go"
+
+	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/transcode"
+)
+
+// RawFrames is an animation that libvips decoded, because ffmpeg does not read its format: packed RGBA with straight alpha, frame
+// after frame, in one file.
+type RawFrames struct {
+	Path     string // inside the workspace
+	W, H     int    // pixels
+	DelaysMS []int  // how long each frame stands, as the file says; 10 ms or less is shown for 100
+}
+
+const (
+	// shortDelayMS and shownDelayMS are what browsers do with delays no screen could show.
+	shortDelayMS = 10
+	shownDelayMS = 100
+	// rawHz is the nominal rate raw frames are read at; their real times are set by their delays.
+	rawHz = 25
+)
+
+// Animation is Video for frames that were decoded elsewhere. Frames that do not match their file are our own trouble.
+func (t Tools) Animation(ctx context.Context, dir, out string, raw RawFrames, plan *transcode.VideoPlan, cards Cards, progress func(float64)) (*VideoResult, error) {
+	if err := raw.check(dir, plan); err != nil {
+		return nil, err
+	}
+	j := videoJob{tools: t, dir: dir, out: out, src: raw.source(plan), plan: plan, cards: cards, progress: rising(progress)}
+	return j.run(ctx)
+}
+
+func (r RawFrames) check(dir string, plan *transcode.VideoPlan) error {
+	if len(r.DelaysMS) == 0 || len(r.DelaysMS) > plan.Samples.Most || r.W < 1 || r.H < 1 {
+		return pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Animation", fmt.Errorf("%d frames of %d×%d", len(r.DelaysMS), r.W, r.H))
+	}
+	info, err := os.Stat(filepath.Join(dir, filepath.FromSlash(r.Path)))
+	if err != nil {
+		return pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Animation", err)
+	}
+	if want := int64(r.W) * int64(r.H) * 4 * int64(len(r.DelaysMS)); info.Size() != want {
+		return pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Animation", fmt.Errorf("%d bytes of frames, want %d", info.Size(), want))
+	}
+	return nil
+}
+
+// source reads the frames and sets each to its time. The limit is applied after that: before it the frames have no times.
+func (r RawFrames) source(plan *transcode.VideoPlan) source {
+	in := ff.Input("file:"+r.Path, ff.KwArgs{
+		"format": "rawvideo", "pixel_format": "rgba", "video_size": fmt.Sprintf("%dx%d", r.W, r.H), "framerate": rawHz,
+		"protocol_whitelist": "file,pipe",
+	})
+	v := in.Get("v:0").Filter("setpts", ff.Args{r.times()})
+	limit := seconds(plan.Time.StartMS + plan.Time.ReadMS())
+	v = v.Filter("trim", nil, ff.KwArgs{"start": seconds(plan.Time.StartMS), "end": limit}).Filter("setpts", ff.Args{"PTS-STARTPTS"})
+	return source{picture: v}
+}
+
+// times is the timestamp of frame N: the sum of the delays before it. Its value for the frame after the last ends the animation.
+func (r RawFrames) times() string {
+	starts, indices := make([]int, len(r.DelaysMS)+1), make([]int, len(r.DelaysMS)+1)
+	for i, d := range r.DelaysMS {
+		if d <= shortDelayMS {
+			d = shownDelayMS
+		}
+		starts[i+1], indices[i+1] = starts[i]+d, i+1
+	}
+	term := func(n int) string { return fmt.Sprintf("eq(N,%d)*%d", n, starts[n]) }
+	return fmt.Sprintf("(%s)/1000/TB", searchTree("N", indices, term))
+}

@@ -1,0 +1,240 @@
+package ffmpeg
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/transcode"
+)
+
+// Cards draws burned captions: a PNG with straight alpha for a picture of w × h pixels, written to file, and where it is to be laid.
+type Cards interface {
+	CardPNG(step transcode.Step, w, h int, file string) (x, y int, err error)
+}
+
+// VideoResult is what one decode of a video or an animation gave.
+type VideoResult struct {
+	Rendered *pipeline.Rendered
+	Posters  []Poster // candidates by time, never empty
+}
+
+// Poster is a frame that may become the poster: a PNG of the plan's Picture.Width × Picture.Height.
+type Poster struct {
+	Path   string `json:"path"` // inside the workspace
+	AtMS   int64  `json:"at_ms"`
+	Wanted bool   `json:"wanted"` // the sender's choice
+}
+
+// The names of what a video leaves in its directory.
+const (
+	playbackName = "playback.mp4"
+	framesDir    = "frames"
+	framePrefix  = "frame-"
+	posterPrefix = "poster-"
+	brightPrefix = "bright-"
+)
+
+// videoJob is one call of Video.
+type videoJob struct {
+	tools    Tools
+	dir      string // workspace, absolute
+	out      string // directory of the results inside it
+	src      source
+	plan     *transcode.VideoPlan
+	cards    Cards
+	progress func(percent float64)
+	log      []byte // of the run that decoded the source
+}
+
+// Video carries out plan on f, which lies in the workspace dir, and writes everything into dir/out.
+//
+//  1. One ffmpeg run gives the playback MP4, the classifier's frames and the poster candidates. A remux is a copy and a pass over
+//     key frames; one whose result does not hold, or is too coarse to look at, is decoded in full.
+//  2. progress is called with 0..100, rising, and may be nil.
+//  3. When ctx ends everything that was started is dead before Video returns.
+//  4. What could be decoded of a damaged file is delivered with a warning "truncated: …"; nothing at all is corrupt, too_short
+//     after a trim, too_long beyond the limit whatever the container claimed.
+func (t Tools) Video(ctx context.Context, dir, out string, f pipeline.File, plan *transcode.VideoPlan, cards Cards, progress func(float64)) (*VideoResult, error) {
+	j := videoJob{tools: t, dir: dir, out: out, src: fileSource(f, plan), plan: plan, cards: cards, progress: rising(progress)}
+	return j.run(ctx)
+}
+
+func (j *videoJob) run(ctx context.Context) (*VideoResult, error) {
+	if err := j.makeDirs(); err != nil {
+		return nil, err
+	}
+	if j.plan.Method == transcode.MethodRemux {
+		res, err := j.remux(ctx)
+		if res != nil || ctx.Err() != nil {
+			return res, err
+		}
+		if err := j.clear(); err != nil { // the copy does not hold: decode after all
+			return nil, err
+		}
+	}
+	return j.transcode(ctx)
+}
+
+func (j *videoJob) transcode(ctx context.Context) (*VideoResult, error) {
+	g, err := j.graph()
+	if err != nil {
+		return nil, err
+	}
+	outputs := append(g.lookOutputs(j.plan), g.playback(j.plan, j.src.sound))
+	args, err := BuildArgs(outputs...)
+	if err != nil {
+		return nil, err
+	}
+	err = j.tools.Run(ctx, Run{Args: args, Dir: j.dir, Log: &j.log, Progress: j.report})
+	if err != nil {
+		return nil, err
+	}
+	if err := uprightMP4(j.abs(playbackName)); err != nil {
+		return nil, j.nothing()
+	}
+	return j.collect(transcode.MethodTranscode, j.planned)
+}
+
+// report turns the output's time into a share of what the container promised.
+func (j *videoJob) report(outMS int64) {
+	if j.plan.Time.ExpectMS > 0 {
+		j.progress(min(99, float64(outMS)*100/float64(j.plan.Time.ExpectMS)))
+	}
+}
+
+// rising keeps a progress from falling or standing, and calling nil.
+func rising(progress func(float64)) func(float64) {
+	last := -1.0
+	return func(percent float64) {
+		if progress == nil || percent <= last {
+			return
+		}
+		last = percent
+		progress(percent)
+	}
+}
+
+func (j *videoJob) makeDirs() error {
+	if !filepath.IsLocal(j.out) || strings.ContainsAny(j.out, "%:\\") {
+		return pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Video", fmt.Errorf("%q is no plain name inside the workspace", j.out))
+	}
+	if err := os.MkdirAll(j.abs(framesDir), 0o700); err != nil {
+		return pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Video", err)
+	}
+	return nil
+}
+
+// clear removes what a failed attempt left.
+func (j *videoJob) clear() error {
+	if err := os.RemoveAll(filepath.Join(j.dir, filepath.FromSlash(j.out))); err != nil {
+		return pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Video", err)
+	}
+	return j.makeDirs()
+}
+
+// rel names a file of ours for ffmpeg, whose working directory is the workspace.
+func (j *videoJob) rel(name string) string { return path.Join(j.out, name) }
+
+func (j *videoJob) abs(name string) string {
+	return filepath.Join(j.dir, filepath.FromSlash(j.rel(name)))
+}
+
+// collect reads what the run wrote: nothing it says is taken from the plan. planned counts the samples there should be of a video
+// whose pictures last videoMS.
+func (j *videoJob) collect(method string, planned func(videoMS int64) int) (*VideoResult, error) {
+	info, err := readMP4(j.abs(playbackName))
+	if err != nil {
+		return nil, pipeline.Refuse(pipeline.CodeCorrupt, "no picture of the video could be decoded; send it again")
+	}
+	video := info.track("vide")
+	if video == nil || video.samples == 0 {
+		return nil, j.nothing()
+	}
+	if info.durationMS > j.plan.Time.LimitMS+longSlackMS {
+		return nil, pipeline.Refuse(pipeline.CodeTooLong, "the video is longer than %d ms; cut it", j.plan.Time.LimitMS)
+	}
+	res, err := j.looked(planned(video.durationMS))
+	if err != nil {
+		return nil, err
+	}
+	playback, err := j.rendition(info, video)
+	if err != nil {
+		return nil, err
+	}
+	hasAudio := info.track("soun") != nil
+	res.Rendered.Part = pipeline.Part{
+		Kind: pipeline.KindVideo, Presentation: j.plan.Presentation, Method: method, Width: video.width, Height: video.height,
+		DurationMS: info.durationMS, HasAudio: &hasAudio, Renditions: []pipeline.Rendition{playback}, Warnings: j.warnings(info.durationMS),
+	}
+	j.progress(100)
+	return res, nil
+}
+
+// longSlackMS forgives the last frame and the last block of sound.
+const longSlackMS = 250
+
+func (j *videoJob) nothing() error {
+	if j.plan.Time.StartMS > 0 {
+		return pipeline.Refuse(pipeline.CodeTooShort, "nothing is left after the trim; begin it earlier")
+	}
+	return pipeline.Refuse(pipeline.CodeCorrupt, "no picture of the video could be decoded; send it again")
+}
+
+func (j *videoJob) rendition(info *mp4, video *mp4Track) (pipeline.Rendition, error) {
+	size, sum, err := digestFile(j.abs(playbackName))
+	if err != nil {
+		return pipeline.Rendition{}, pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Video", err)
+	}
+	codecs := video.codecs
+	if sound := info.track("soun"); sound != nil {
+		codecs += "," + sound.codecs
+	}
+	return pipeline.Rendition{
+		Name: "playback", Class: pipeline.ClassFull, Path: j.rel(playbackName), MIME: "video/mp4", Codecs: codecs, Size: size, SHA256: sum,
+		Width: video.width, Height: video.height, DurationMS: info.durationMS, Bitrate: size * 8000 / max(1, info.durationMS), Default: true,
+	}, nil
+}
+
+const (
+	// shortMS and shortShare are how much less than promised may be delivered without a word: containers round, and count sound
+	// that is all padding.
+	shortMS    = 300
+	shortShare = 50 // a 50th
+)
+
+// videoDamages are what ffmpeg logs when it left something out.
+var videoDamages = []string{
+	"partial file", "Error while decoding", "error while decoding", "Invalid NAL", "Invalid data found", "File ended prematurely",
+	"ended prematurely", "concealing", "Truncat", "truncat", "corrupt", "missing picture",
+}
+
+// warnings says when less was delivered than was sent.
+func (j *videoJob) warnings(gotMS int64) []string {
+	want := j.plan.Time.ExpectMS
+	if want > 0 && gotMS < want-max(shortMS, want/shortShare) {
+		return []string{fmt.Sprintf("truncated: %d of %d ms could be decoded", gotMS, want)}
+	}
+	if containsAny(string(j.log), videoDamages) {
+		return []string{"truncated: damaged parts of the video were left out"}
+	}
+	return nil
+}
+
+func digestFile(name string) (size int64, sum string, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return 0, "", err
+	}
+	h := sha256.New()
+	size, err = io.Copy(h, f)
+	return size, hex.EncodeToString(h.Sum(nil)), errors.Join(err, f.Close())
+}

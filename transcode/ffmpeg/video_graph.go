@@ -1,0 +1,352 @@
+package ffmpeg
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	ff "github.com/u2takey/ffmpeg-go"
+
+	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/transcode"
+)
+
+// source is what a graph begins with.
+type source struct {
+	picture *ff.Stream
+	sound   *ff.Stream // nil = silent
+}
+
+// fileSource opens f for plan: only the stretch that is delivered, and as the file stores it. ffmpeg's own rotation is off, because
+// it would turn before scaling and follow a matrix that changes in mid-stream; the plan turns after scaling instead.
+func fileSource(f pipeline.File, plan *transcode.VideoPlan) source {
+	opts := ff.KwArgs{"noautorotate": "", "t": seconds(plan.Time.ReadMS())}
+	if plan.Time.StartMS > 0 {
+		opts["ss"] = seconds(plan.Time.StartMS)
+	}
+	if f.Type.Family == pipeline.FamilyImage {
+		opts["ignore_loop"] = 1
+	}
+	if f.Type.Demuxer == pipeline.TypeAPNG.Demuxer {
+		opts["default_fps"], opts["max_fps"] = 10, 99 // no delay, or less than 10 ms: browsers show 100 ms
+	}
+	in := Input(f, opts)
+	s := source{picture: in.Get(strconv.Itoa(plan.VideoIndex))}
+	if plan.AudioIndex >= 0 {
+		s.sound = in.Get(strconv.Itoa(plan.AudioIndex))
+	}
+	return s
+}
+
+func seconds(ms int64) string { return fmt.Sprintf("%d.%03d", ms/1000, ms%1000) }
+
+// graph is the filter graph of one run: pictures as they are delivered, and the same at the pace of the source, for looking at.
+type graph struct {
+	out     string
+	picture *ff.Stream
+	looks   *ff.Stream
+}
+
+// graph builds everything up to the split: one decode, one scale, one set of edits, many uses.
+func (j *videoJob) graph() (*graph, error) {
+	p := j.plan.Picture
+	v := j.src.picture
+	if p.Deinterlace {
+		v = v.Filter("bwdif", nil, ff.KwArgs{"mode": "send_frame", "deint": "interlaced"})
+	}
+	if p.FPS > 0 && !j.plan.Samples.All {
+		v = v.Filter("fps", ff.Args{rateString(p.FPS)})
+	}
+	// The first picture stands from 0 on: no empty edit in the MP4, and sound keeps its distance to every other picture.
+	v = v.Filter("setpts", ff.Args{"if(eq(N,0),0,PTS)"})
+	v, err := j.draw(deliverable(v, p), p)
+	if err != nil {
+		return nil, err
+	}
+	split := v.Split()
+	g := &graph{out: j.out, picture: split.Get("0"), looks: split.Get("1")}
+	if p.FPS > 0 && j.plan.Samples.All {
+		g.picture = g.picture.Filter("fps", ff.Args{rateString(p.FPS)})
+	}
+	return g, nil
+}
+
+// deliverable brings the decoder's frames to the delivered size, colour and orientation.
+func deliverable(v *ff.Stream, p transcode.VideoPicture) *ff.Stream {
+	if c := p.Crop; c != nil {
+		v = v.Filter("crop", nil, ff.KwArgs{"x": c.X, "y": c.Y, "w": c.W, "h": c.H})
+	}
+	if p.Flatten {
+		v = flatten(v)
+	}
+	v = colour(v, p)
+	if p.Mirror {
+		v = v.HFlip()
+	}
+	v = turn(v, p.Turn)
+	return v.Filter("setsar", ff.Args{"1"})
+}
+
+// flatten lays the frames on white, c·a + (1-a): the negative is multiplied by the opacity and turned back. One chain, so that no
+// other clock comes in; opaque pixels stay exactly as they are.
+func flatten(v *ff.Stream) *ff.Stream {
+	negate := ff.KwArgs{"components": "r+g+b"}
+	return v.Filter("format", ff.Args{"gbrap"}).
+		Filter("negate", nil, negate).
+		Filter("premultiply", nil, ff.KwArgs{"inplace": 1}).
+		Filter("negate", nil, negate).
+		Filter("format", ff.Args{"gbrp"})
+}
+
+// colour scales, and converts to BT.709 in 8 bit and limited range. Tone mapping works on the scaled picture: half the cost.
+func colour(v *ff.Stream, p transcode.VideoPicture) *ff.Stream {
+	c := p.Color
+	if c.Method == transcode.ColorMatrix {
+		return tag(resize(v, p, ff.KwArgs{
+			"in_color_matrix": scaleMatrix(c.Matrix), "in_range": c.Range, "out_color_matrix": "bt709", "out_range": "tv",
+		}).Filter("format", ff.Args{"yuv420p"}))
+	}
+	same := scaleMatrix(c.Matrix)
+	v = resize(v, p, ff.KwArgs{"in_color_matrix": same, "out_color_matrix": same, "in_range": c.Range, "out_range": c.Range}).
+		Filter("format", ff.Args{"yuv420p10le"})
+	read := ff.KwArgs{"min": c.Matrix, "pin": c.Primaries, "tin": c.Transfer, "rin": c.Range}
+	if c.Method == transcode.ColorGamut {
+		return tag(v.Filter("zscale", nil, read, ff.KwArgs{"p": "bt709", "m": "bt709", "t": "bt709", "r": "tv"}).Filter("format", ff.Args{"yuv420p"}))
+	}
+	return tag(v.Filter("zscale", nil, read, ff.KwArgs{"t": "linear", "npl": 100}).
+		Filter("format", ff.Args{"gbrpf32le"}).
+		Filter("zscale", nil, ff.KwArgs{"p": "bt709"}).
+		Filter("tonemap", nil, ff.KwArgs{"tonemap": "hable", "desat": 0}).
+		Filter("zscale", nil, ff.KwArgs{"t": "bt709", "m": "bt709", "r": "tv"}).
+		Filter("format", ff.Args{"yuv420p"}))
+}
+
+func resize(v *ff.Stream, p transcode.VideoPicture, color ff.KwArgs) *ff.Stream {
+	return v.Filter("scale", nil, ff.KwArgs{"w": p.ScaleWidth, "h": p.ScaleHeight, "flags": "bicubic"}, color)
+}
+
+func tag(v *ff.Stream) *ff.Stream {
+	return v.Filter("setparams", nil, ff.KwArgs{
+		"color_primaries": "bt709", "color_trc": "bt709", "colorspace": "bt709", "range": "tv", "field_mode": "prog",
+	})
+}
+
+// scaleMatrix is the scale filter's word for a matrix.
+func scaleMatrix(matrix string) string {
+	switch matrix {
+	case "bt2020nc":
+		return "bt2020"
+	case "bt470bg":
+		return "bt470"
+	}
+	return matrix
+}
+
+// turn turns clockwise.
+func turn(v *ff.Stream, degrees int) *ff.Stream {
+	switch degrees {
+	case 90:
+		return v.Filter("transpose", nil, ff.KwArgs{"dir": "clock"})
+	case 180:
+		return v.HFlip().VFlip()
+	case 270:
+		return v.Filter("transpose", nil, ff.KwArgs{"dir": "cclock"})
+	}
+	return v
+}
+
+// draw carries out the steps that are left, and brings an odd size to the even one that is delivered.
+func (j *videoJob) draw(v *ff.Stream, p transcode.VideoPicture) (*ff.Stream, error) {
+	w, h := p.ScaleWidth, p.ScaleHeight
+	if p.Turn%180 != 0 {
+		w, h = h, w
+	}
+	for i, s := range p.Steps {
+		var err error
+		if v, w, h, err = j.step(v, s, i, w, h); err != nil {
+			return nil, err
+		}
+	}
+	if w != p.Width || h != p.Height {
+		v = v.Filter("scale", nil, ff.KwArgs{"w": p.Width, "h": p.Height}).Filter("setsar", ff.Args{"1"})
+	}
+	return v, nil
+}
+
+func (j *videoJob) step(v *ff.Stream, s transcode.Step, i, w, h int) (*ff.Stream, int, int, error) {
+	switch s.Op {
+	case pipeline.OpCrop:
+		return v.Filter("crop", nil, ff.KwArgs{"x": s.X, "y": s.Y, "w": s.W, "h": s.H, "exact": 1}), s.W, s.H, nil
+	case pipeline.OpRotate:
+		if s.Degrees != 180 {
+			w, h = h, w
+		}
+		return turn(v, s.Degrees), w, h, nil
+	case pipeline.OpFlip:
+		if s.Direction == pipeline.FlipVertical {
+			return v.VFlip(), w, h, nil
+		}
+		return v.HFlip(), w, h, nil
+	case pipeline.OpAdjust:
+		a := s.Adjustment()
+		return v.Filter("eq", nil, ff.KwArgs{
+			"brightness": decimal(a.Brightness), "contrast": decimal(a.Contrast), "saturation": decimal(a.Saturation),
+		}), w, h, nil
+	case pipeline.OpCaption:
+		v, err := j.caption(v, s, i, w, h)
+		return v, w, h, err
+	}
+	return v, w, h, nil
+}
+
+// caption lays the card over the pictures. The card is converted by the same matrix as they were: emoji keep their colours.
+func (j *videoJob) caption(v *ff.Stream, s transcode.Step, i, w, h int) (*ff.Stream, error) {
+	name := fmt.Sprintf("card-%d.png", i)
+	if j.cards == nil {
+		return nil, pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Video", fmt.Errorf("a caption and nothing to draw it with"))
+	}
+	x, y, err := j.cards.CardPNG(s, w, h, filepath.Join(j.dir, filepath.FromSlash(j.rel(name))))
+	if err != nil {
+		return nil, err
+	}
+	card := ff.Input("file:"+j.rel(name), ff.KwArgs{"format": "png_pipe", "protocol_whitelist": "file,pipe"}).
+		Filter("scale", nil, ff.KwArgs{"out_color_matrix": "bt709", "out_range": "tv"}).
+		Filter("format", ff.Args{"yuva420p"})
+	return ff.Filter([]*ff.Stream{v, card}, "overlay", nil, ff.KwArgs{"x": x, "y": y, "eof_action": "repeat", "format": "yuv420"}), nil
+}
+
+func decimal(v float64) string { return strconv.FormatFloat(v, 'f', 4, 64) }
+
+func rateString(fps float64) string { return strconv.FormatFloat(fps, 'f', -1, 64) }
+
+const (
+	// encoderThreads is fixed, because the bytes depend on it: the same plan gives the same file on every machine.
+	encoderThreads = 4
+	// timeBase of the playback file, ticks a second: fine enough for any variable frame rate.
+	timeBase = 90_000
+	// seiNAL is the type of the units that are left out of the stream: encoder settings, captions of broadcasters, whatever a
+	// camera hides in user data.
+	seiNAL = 6
+)
+
+// playback is the MP4 that is delivered.
+func (g *graph) playback(plan *transcode.VideoPlan, sound *ff.Stream) *ff.Stream {
+	e := plan.Encode
+	opts := merge(containerOptions(), ff.KwArgs{
+		"c:v": "libx264", "preset": e.Preset, "crf": e.CRF, "maxrate": fmt.Sprint(e.MaxRate), "bufsize": fmt.Sprint(e.BufferSize),
+		"profile:v": "high", "level:v": "4.0", "pix_fmt": "yuv420p", "threads:v": encoderThreads,
+		"fps_mode:v": "vfr", "enc_time_base:v": fmt.Sprintf("1/%d", timeBase),
+		"force_key_frames": fmt.Sprintf("expr:gte(t,n_forced*%s)", rateString(e.GOPSeconds)),
+		"colorspace":       "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv",
+	})
+	streams := []*ff.Stream{g.picture}
+	if sound != nil {
+		streams = append(streams, sound)
+		opts = merge(opts, ff.KwArgs{
+			"c:a": "aac", "b:a": fmt.Sprint(e.AudioRate), "ar": 48_000, "ac": 2, "af": "aresample=async=1:first_pts=0",
+		})
+	}
+	return ff.Output(streams, g.out+"/"+playbackName, opts)
+}
+
+// containerOptions are those of a delivered MP4: headers first, nothing but the streams.
+func containerOptions() ff.KwArgs {
+	return ff.KwArgs{
+		"format": "mp4", "movflags": "+faststart", "map_metadata": "-1", "map_chapters": "-1", "sn": "", "dn": "",
+		"fflags": "+bitexact", "flags:v": "+bitexact", "flags:a": "+bitexact", "bsf:v": fmt.Sprintf("filter_units=remove_types=%d", seiNAL),
+	}
+}
+
+func merge(all ...ff.KwArgs) ff.KwArgs { return ff.MergeKwArgs(all) }
+
+// lookOutputs are the classifier's frames and the poster candidates.
+func (g *graph) lookOutputs(plan *transcode.VideoPlan) []*ff.Stream {
+	if plan.Samples.All {
+		split := g.looks.Split()
+		return []*ff.Stream{g.frames(split.Get("0"), plan), g.stills(selected(split.Get("1"), "eq(n,0)"), posterPrefix, 1)}
+	}
+	grid := selected(g.looks.Filter("fps", ff.Args{strconv.Itoa(transcode.SampleHz)}), pickTicks(plan.Samples.Ticks, plan.Posters.Ticks))
+	split := grid.Split()
+	outs := []*ff.Stream{
+		g.frames(split.Get("0"), plan),
+		g.stills(selected(split.Get("1"), pickTicks(plan.Posters.Ticks)), posterPrefix, len(plan.Posters.Ticks)),
+	}
+	if plan.Posters.Bright > 0 {
+		outs = append(outs, g.stills(bright(split.Get("2"), plan), brightPrefix, plan.Posters.Bright))
+	}
+	return outs
+}
+
+func selected(v *ff.Stream, expr string) *ff.Stream { return v.Filter("select", ff.Args{expr}) }
+
+// leafTerms bounds a sum in an expression: ffmpeg's parser takes about a hundred terms in a row and no more.
+const leafTerms = 8
+
+// pickTicks is 1 on the wanted ticks of the grid, whose time base is one tick. It is a search tree, so that a frame costs a few
+// comparisons and not one for every tick.
+func pickTicks(lists ...[]int) string {
+	ticks := slices.Concat(lists...)
+	slices.Sort(ticks)
+	return searchTree("pts", slices.Compact(ticks), func(tick int) string { return fmt.Sprintf("eq(pts,%d)", tick) })
+}
+
+// searchTree is the sum of the terms of ascending keys, of which at most one is not 0, arranged for finding it by name.
+func searchTree(name string, keys []int, term func(key int) string) string {
+	if len(keys) == 0 {
+		return "0"
+	}
+	if len(keys) <= leafTerms {
+		terms := make([]string, len(keys))
+		for i, k := range keys {
+			terms[i] = term(k)
+		}
+		return strings.Join(terms, "+")
+	}
+	middle := len(keys) / 2
+	return fmt.Sprintf("if(lt(%s,%d),%s,%s)", name, keys[middle], searchTree(name, keys[:middle], term), searchTree(name, keys[middle:], term))
+}
+
+const (
+	// blackLuma and blackShare say when a picture is black: that share of its pixels, in per cent, is darker than that.
+	blackLuma  = 32
+	blackShare = 95
+	introTicks = transcode.SampleHz / 2
+	shortVideo = 1500 // ms; there is no intro to skip in less
+)
+
+// bright passes the frames that are not black and not in the first half second.
+func bright(v *ff.Stream, plan *transcode.VideoPlan) *ff.Stream {
+	if want := plan.Time.ExpectMS; want == 0 || want > shortVideo {
+		v = selected(v, fmt.Sprintf("gte(pts,%d)", introTicks))
+	}
+	return v.Filter("blackframe", nil, ff.KwArgs{"amount": 0, "threshold": blackLuma}).
+		Filter("metadata", nil, ff.KwArgs{"mode": "select", "key": "lavfi.blackframe.pblack", "value": blackShare, "function": "less"})
+}
+
+// frames writes canonical rasters, one file each, named by their time.
+func (g *graph) frames(v *ff.Stream, plan *transcode.VideoPlan) *ff.Stream {
+	s := plan.Samples
+	v = rgb(v, ff.KwArgs{"w": s.Width, "h": s.Height, "flags": "area"})
+	return ff.Output([]*ff.Stream{v}, g.out+"/"+framesDir+"/"+framePrefix+"%d.rgb", merge(stillOptions(s.Most+len(plan.Posters.Ticks)), ff.KwArgs{"c:v": "rawvideo"}))
+}
+
+// stills writes at most so many full-size PNGs, named by their time.
+func (g *graph) stills(v *ff.Stream, prefix string, most int) *ff.Stream {
+	v = rgb(v, ff.KwArgs{"flags": "bicubic+accurate_rnd+full_chroma_int"})
+	return ff.Output([]*ff.Stream{v}, g.out+"/"+prefix+"%d.png", merge(stillOptions(most), ff.KwArgs{"c:v": "png", "compression_level": 1}))
+}
+
+// rgb converts delivered pictures to packed sRGB with a clock of milliseconds.
+func rgb(v *ff.Stream, size ff.KwArgs) *ff.Stream {
+	return v.Filter("scale", nil, size, ff.KwArgs{"in_color_matrix": "bt709", "in_range": "tv", "out_range": "pc"}).
+		Filter("format", ff.Args{"rgb24"}).
+		Filter("settb", ff.Args{"1/1000"})
+}
+
+func stillOptions(most int) ff.KwArgs {
+	return ff.KwArgs{
+		"format": "image2", "frame_pts": 1, "fps_mode:v": "passthrough", "enc_time_base:v": "1/1000", "frames:v": most, "fflags": "+bitexact",
+	}
+}
