@@ -37,20 +37,24 @@ func NewPreprocessor(in Input) *Preprocessor {
 		p.value[v] = float64(float32(float64(v) / in.Scale)) // the reference stores the quotient as float32
 	}
 	for c := range p.channels {
-		ch := channel{source: c, std: 1}
-		if in.Color == BGR {
-			ch.source = 2 - c
-		}
-		if len(in.Mean) == 3 {
-			ch.mean = in.Mean[c]
-		}
-		if len(in.Std) == 3 {
-			ch.std = in.Std[c]
-		}
-		ch.plain = ch.mean == 0 && ch.std == 1
-		p.channels[c] = ch
+		p.channels[c] = in.channel(c)
 	}
 	return p
+}
+
+func (in Input) channel(c int) channel {
+	ch := channel{source: c, std: 1}
+	if in.Color == BGR {
+		ch.source = 2 - c
+	}
+	if len(in.Mean) == 3 {
+		ch.mean = in.Mean[c]
+	}
+	if len(in.Std) == 3 {
+		ch.std = in.Std[c]
+	}
+	ch.plain = ch.mean == 0 && ch.std == 1
+	return ch
 }
 
 // Len returns how many numbers the tensor has.
@@ -66,9 +70,16 @@ func (p *Preprocessor) Fill(dst []float32, r Raster) error {
 	}
 	for x := range p.columns {
 		p.columns[x] = p.tap(x, r.Width)
+		p.columns[x].low *= 3 // bytes
+		p.columns[x].high *= 3
 	}
+	stride := r.Width * 3
 	for y := range p.in.Size {
-		p.row(dst, y, p.tap(y, r.Height), r)
+		v := p.tap(y, r.Height)
+		top, bottom := r.Pix[v.low*stride:(v.low+1)*stride], r.Pix[v.high*stride:(v.high+1)*stride]
+		for c := range p.channels {
+			p.row(dst, y, c, top, bottom, v.fraction)
+		}
 	}
 	return nil
 }
@@ -83,7 +94,7 @@ func (p *Preprocessor) tap(i, n int) tap {
 func (p *Preprocessor) position(i, n int) float64 {
 	out := p.in.Size
 	if p.in.Resize == BilinearHalfPixel {
-		at := float64(float64(float64(i)+0.5)*(float64(n)/float64(out))) - 0.5
+		at := float64((float64(i)+0.5)*(float64(n)/float64(out))) - 0.5
 		return min(max(at, 0), float64(n-1))
 	}
 	if out == 1 {
@@ -92,28 +103,30 @@ func (p *Preprocessor) position(i, n int) float64 {
 	return (float64(n-1) / float64(out-1)) * float64(i)
 }
 
-// row computes one line of the square, all three channels.
-func (p *Preprocessor) row(dst []float32, y int, v tap, r Raster) {
-	size := p.in.Size
-	stride := r.Width * 3
-	top, bottom := r.Pix[v.low*stride:(v.low+1)*stride], r.Pix[v.high*stride:(v.high+1)*stride]
-	offset, step, plane := y*size*3, 3, 1
-	if p.in.Layout == NCHW {
-		offset, step, plane = y*size, 1, size*size
-	}
-	for x, h := range p.columns {
-		left, right := h.low*3, h.high*3
-		for c := range p.channels {
-			ch := &p.channels[c]
-			tl, tr := p.value[top[left+ch.source]], p.value[top[right+ch.source]]
-			bl, br := p.value[bottom[left+ch.source]], p.value[bottom[right+ch.source]]
-			above := float64((tr-tl)*h.fraction) + tl
-			below := float64((br-bl)*h.fraction) + bl
-			value := float64((below-above)*v.fraction) + above
-			if !ch.plain {
-				value = (value - ch.mean) / ch.std
-			}
-			dst[offset+x*step+c*plane] = float32(value)
+// row computes one line of channel c from the two input lines around it.
+func (p *Preprocessor) row(dst []float32, y, c int, top, bottom []byte, fraction float64) {
+	at, step := p.place(y, c)
+	ch := p.channels[c]
+	for x := range p.columns {
+		h := &p.columns[x]
+		left, right := h.low+ch.source, h.high+ch.source
+		tl, bl := p.value[top[left]], p.value[bottom[left]]
+		above := float64((p.value[top[right]]-tl)*h.fraction) + tl
+		below := float64((p.value[bottom[right]]-bl)*h.fraction) + bl
+		value := float64((below-above)*fraction) + above
+		if !ch.plain {
+			value = (value - ch.mean) / ch.std
 		}
+		dst[at] = float32(value)
+		at += step
 	}
+}
+
+// place returns where line y of channel c begins in the tensor, and the distance of its numbers.
+func (p *Preprocessor) place(y, c int) (at, step int) {
+	size := p.in.Size
+	if p.in.Layout == NCHW {
+		return (c*size + y) * size, 1
+	}
+	return y*size*3 + c, 3
 }
