@@ -1,0 +1,135 @@
+// Command badengine stands in the engine's place for tests: it does to its worker whatever the file it is given says.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/transcode"
+	"github.com/ninefold/ninefold/transcode/sandbox"
+)
+
+func main() {
+	if err := sandbox.Serve(context.Background(), os.Stdin, os.Stdout, &bad{}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+type bad struct{ dir string }
+
+func (b *bad) Open(dir string) error {
+	b.dir = dir
+	return nil
+}
+
+func (b *bad) Inspect(context.Context) []sandbox.Check {
+	return []sandbox.Check{{Name: "environment", OK: true, Detail: fmt.Sprint(os.Environ())}}
+}
+
+func (b *bad) Identify(_ context.Context, f pipeline.File) (pipeline.Media, error) {
+	return pipeline.Media{Kind: pipeline.KindPhoto, MIME: f.Type.MIME, Width: 1, Height: 1, Frames: 1, Image: &pipeline.Image{Orientation: 1}}, nil
+}
+
+func (b *bad) Verify(context.Context, *pipeline.Rendered) error { return nil }
+
+// Render does what the file says.
+func (b *bad) Render(_ context.Context, f pipeline.File, _ *transcode.Plan, out string, progress func(float64)) (*pipeline.Rendered, error) {
+	data, err := os.ReadFile(filepath.Join(b.dir, f.Path))
+	if err != nil {
+		return nil, err
+	}
+	word := string(bytes.TrimSpace(data))
+	if deed, ok := deeds[word]; ok {
+		if err := deed(b); err != nil {
+			return nil, err
+		}
+	}
+	progress(50)
+	return b.lies(word, out)
+}
+
+// deeds are the ways to die, or to try not to.
+var deeds = map[string]func(*bad) error{
+	"segv": func(*bad) error { return kill(syscall.SIGSEGV) },
+	"abrt": func(*bad) error { return kill(syscall.SIGABRT) },
+	"exit": func(*bad) error { os.Exit(3); return nil },
+	"hang": func(*bad) error { time.Sleep(time.Hour); return nil },
+	"child": func(b *bad) error { // leaves its process id and hangs
+		child := exec.Command("sleep", "1000")
+		if err := child.Start(); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(b.dir, "child"), fmt.Append(nil, child.Process.Pid), 0o600); err != nil {
+			return err
+		}
+		time.Sleep(time.Hour)
+		return nil
+	},
+	"stderr": func(*bad) error {
+		line := bytes.Repeat([]byte("x"), 1<<20)
+		for range 64 {
+			_, _ = os.Stderr.Write(line)
+		}
+		return kill(syscall.SIGKILL)
+	},
+	"garbage": func(*bad) error {
+		_, err := os.Stdout.WriteString("\x00\x00\x00\x05hello")
+		return errors.Join(err, kill(syscall.SIGSTOP))
+	},
+	"endless": func(*bad) error {
+		_, err := os.Stdout.Write(binary.BigEndian.AppendUint32(nil, 1<<31))
+		return errors.Join(err, kill(syscall.SIGSTOP))
+	},
+	"plain": func(*bad) error { return errors.New("an error without a code") },
+	"code":  func(*bad) error { return pipeline.Refuse("made_up", "a code that is not in the list") },
+	"gate": func(*bad) error {
+		return pipeline.Refuse(pipeline.CodeSenderUnderAge, "a code that is not an engine's to give")
+	},
+	"corrupt": func(*bad) error { return pipeline.Refuse(pipeline.CodeCorrupt, "an honest refusal") },
+}
+
+func kill(sig syscall.Signal) error { return syscall.Kill(os.Getpid(), sig) }
+
+// lies answers well but for one thing.
+func (b *bad) lies(word, out string) (*pipeline.Rendered, error) {
+	name := out + "/display.jpg"
+	if err := os.MkdirAll(filepath.Join(b.dir, out), 0o700); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(b.dir, name), []byte("picture"), 0o600); err != nil {
+		return nil, err
+	}
+	r := &pipeline.Rendered{Planned: 1, Part: pipeline.Part{Kind: pipeline.KindPhoto, Renditions: []pipeline.Rendition{
+		{Name: "display", Class: pipeline.ClassFull, MIME: "image/jpeg", Path: name, Width: 1, Height: 1, Default: true}}}}
+	first := &r.Part.Renditions[0]
+	switch word {
+	case "safe":
+		first.Class = pipeline.ClassSafe
+	case "passwd":
+		first.Path = "/etc/passwd"
+	case "outside":
+		first.Path = out + "/../../x"
+	case "source":
+		first.Path = "in/0"
+	case "html":
+		first.MIME = "text/html"
+	case "verdict":
+		r.Part.Moderation = &pipeline.Facts{Status: pipeline.Scored, Level: pipeline.LevelClear}
+		r.Part.Status, r.Part.ItemID = pipeline.StatusReady, "another"
+	case "text":
+		r.Part.Placeholder = &pipeline.Placeholder{Blurhash: string(bytes.Repeat([]byte("x"), 10_000))}
+	case "nothing":
+		return nil, nil
+	}
+	return r, nil
+}
