@@ -1,0 +1,129 @@
+package queue
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/ninefold/ninefold/pipeline"
+)
+
+// Client submits jobs and follows them. It is safe for concurrent use.
+type Client struct {
+	cfg   Config
+	rdb   *redis.Client
+	tasks *asynq.Client
+	look  *asynq.Inspector
+}
+
+// NewClient returns a Client without speaking to Redis: see Check. It must be closed.
+func NewClient(cfg Config) (*Client, error) {
+	rdb, err := connect(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{cfg: cfg, rdb: rdb, tasks: asynq.NewClientFromRedisClient(rdb), look: asynq.NewInspectorFromRedisClient(rdb)}, nil
+}
+
+// Close ends the connections.
+func (c *Client) Close() error { return c.rdb.Close() }
+
+// Check proves that Redis answers, keeps what it is given and takes writes.
+func (c *Client) Check(ctx context.Context) error { return check(ctx, c.cfg, c.rdb) }
+
+// Receipt says what became of a submitted job.
+type Receipt struct {
+	JobID   string `json:"job_id"`
+	Class   Class  `json:"class"`
+	State   State  `json:"state"`
+	Existed bool   `json:"existed"` // it had been submitted before, perhaps by this very call whose answer was lost
+}
+
+// spareRetries are asynq's tries beyond Config.Attempts. The last attempt ends with a manifest; the spare ones are for when it
+// was killed, or could not be stored or announced. asynq must not give the job up before that.
+const spareRetries = 20
+
+// commitGrace is how long asynq's deadline is behind ours: time to commit and to announce what an attempt ended with.
+const commitGrace = 30 * time.Second
+
+// Submit queues the job, once however often it is called. An invalid job is an *pipeline.Error with its code, and so is a job id
+// that was used for another job; any other error is Redis's, and the call may be repeated.
+func (c *Client) Submit(ctx context.Context, job pipeline.Job) (Receipt, error) {
+	return c.submit(ctx, job, ClassOf(job))
+}
+
+func (c *Client) submit(ctx context.Context, job pipeline.Job, class Class) (Receipt, error) {
+	payload, err := encodeJob(job)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if err := c.reserve(ctx, job.JobID, class, payload); err != nil {
+		return Receipt{}, err
+	}
+	receipt := Receipt{JobID: job.JobID, Class: class, State: Queued}
+	_, err = c.tasks.EnqueueContext(ctx, asynq.NewTask(jobTask, payload), asynq.TaskID(job.JobID), asynq.Queue(string(class)),
+		asynq.MaxRetry(c.cfg.Attempts+spareRetries), asynq.Timeout(c.cfg.Timeouts.of(class)+commitGrace), asynq.Retention(c.cfg.Retention))
+	if errors.Is(err, asynq.ErrTaskIDConflict) {
+		receipt.Existed = true
+		receipt.State, err = c.stateOf(class, job.JobID)
+	}
+	if err != nil {
+		return Receipt{}, fmt.Errorf("submit: %w", err)
+	}
+	return receipt, nil
+}
+
+// encodeJob returns the one encoding of a valid job.
+func encodeJob(job pipeline.Job) ([]byte, error) {
+	if err := job.Validate(); err != nil {
+		return nil, err
+	}
+	payload, err := json.Marshal(job)
+	if err != nil {
+		return nil, pipeline.Refuse(pipeline.CodeInvalidJob, "the job has no JSON form: %v", err)
+	}
+	if len(payload) > pipeline.MaxJobBytes {
+		return nil, pipeline.Refuse(pipeline.CodeInvalidJob, "the job has %d bytes, at most %d; shorten its captions or recipients",
+			len(payload), pipeline.MaxJobBytes)
+	}
+	return payload, nil
+}
+
+// reserve notes which job an id stands for and where it is queued. asynq's task ids are per queue: without the note another job of
+// the same id could be queued in another class.
+func (c *Client) reserve(ctx context.Context, jobID string, class Class, payload []byte) error {
+	sum := sha256.Sum256(payload)
+	digest := hex.EncodeToString(sum[:])
+	key := jobKey(jobID)
+	var noted *redis.SliceCmd
+	_, err := c.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		p.HSetNX(ctx, key, fieldClass, string(class))
+		p.HSetNX(ctx, key, fieldDigest, digest)
+		noted = p.HMGet(ctx, key, fieldClass, fieldDigest)
+		p.Expire(ctx, key, c.cfg.noteTTL())
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("submit: %w", err)
+	}
+	if v := noted.Val(); len(v) != 2 || v[0] != string(class) || v[1] != digest {
+		return pipeline.Refuse(pipeline.CodeInvalidJob, "job_id: it was used for another job; give every job an id of its own")
+	}
+	return nil
+}
+
+// stateOf asks for one task. A conflict with a task that is gone by now was with one that has just been deleted.
+func (c *Client) stateOf(class Class, jobID string) (State, error) {
+	info, err := c.look.GetTaskInfo(string(class), jobID)
+	if err != nil {
+		return "", err
+	}
+	return stateNames[info.State], nil
+}

@@ -1,0 +1,95 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/hibiken/asynq"
+
+	"github.com/ninefold/ninefold/pipeline"
+)
+
+// EventType is the CloudEvents type of a finished message, and the type of the task that carries it.
+const EventType = "ninefold.parts.ready"
+
+// Event says that a message is ready to be delivered, or was refused: see its manifest's status.
+type Event struct {
+	ID       string // from the job's id: a consumer that has seen it has seen the message
+	Source   string
+	Subject  string // the message's id
+	Time     time.Time
+	Manifest pipeline.Manifest
+}
+
+// EventID is the id of a job's one event.
+func EventID(jobID string) string { return "parts:" + jobID }
+
+// NewEvent returns the event of a committed manifest. The same manifest gives the same event.
+func NewEvent(source string, m pipeline.Manifest) Event {
+	return Event{ID: EventID(m.JobID), Source: source, Subject: m.MessageID, Time: m.FinishedAt, Manifest: m}
+}
+
+// MarshalJSON writes the CloudEvents 1.0 JSON envelope.
+func (e Event) MarshalJSON() ([]byte, error) {
+	ce := event.New(event.CloudEventsVersionV1)
+	ce.SetID(e.ID)
+	ce.SetSource(e.Source)
+	ce.SetType(EventType)
+	ce.SetSubject(e.Subject)
+	ce.SetTime(e.Time)
+	if err := ce.SetData(event.ApplicationJSON, e.Manifest); err != nil {
+		return nil, err
+	}
+	return ce.MarshalJSON()
+}
+
+// DecodeEvent reads an envelope and refuses one that is not a finished message's.
+func DecodeEvent(data []byte) (Event, error) {
+	var ce event.Event
+	if err := json.Unmarshal(data, &ce); err != nil {
+		return Event{}, fmt.Errorf("event: %w", err)
+	}
+	if err := ce.Validate(); err != nil {
+		return Event{}, fmt.Errorf("event: %w", err)
+	}
+	if ce.Type() != EventType {
+		return Event{}, fmt.Errorf("event: type %q, want %q", ce.Type(), EventType)
+	}
+	e := Event{ID: ce.ID(), Source: ce.Source(), Subject: ce.Subject(), Time: ce.Time()}
+	if err := ce.DataAs(&e.Manifest); err != nil {
+		return Event{}, fmt.Errorf("event: data: %w", err)
+	}
+	return e, e.Manifest.Validate()
+}
+
+// The life of a published event: a consumer that is down for a day or two finds it still there.
+const (
+	eventTries   = 1000
+	eventTimeout = time.Minute
+)
+
+// publisher puts events on the parts queue.
+type publisher struct {
+	tasks     *asynq.Client
+	source    string
+	retention time.Duration
+}
+
+// publish is done when the event is on the queue, whoever put it there.
+func (p *publisher) publish(ctx context.Context, m pipeline.Manifest) error {
+	e := NewEvent(p.source, m)
+	payload, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	_, err = p.tasks.EnqueueContext(ctx, asynq.NewTask(EventType, payload), asynq.TaskID(e.ID), asynq.Queue(EventQueue),
+		asynq.MaxRetry(eventTries), asynq.Timeout(eventTimeout), asynq.Retention(p.retention))
+	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
+		return fmt.Errorf("publish: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,140 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/ninefold/ninefold/pipeline"
+)
+
+// State is where a job is.
+type State string
+
+// The states. Done and Failed are terminal; a Failed job has no manifest and its event was never published.
+const (
+	Queued   State = "queued"
+	Running  State = "running"
+	Retrying State = "retrying" // waits for its next attempt
+	Done     State = "done"     // its manifest is committed, whatever is in it
+	Failed   State = "failed"   // given up: a payload that is no job, or every try spent
+)
+
+var stateNames = map[asynq.TaskState]State{
+	asynq.TaskStatePending: Queued, asynq.TaskStateScheduled: Queued, asynq.TaskStateAggregating: Queued, asynq.TaskStateActive: Running,
+	asynq.TaskStateRetry: Retrying, asynq.TaskStateCompleted: Done, asynq.TaskStateArchived: Failed,
+}
+
+// ErrUnknownJob says that no job of this id was submitted, or that it was finished longer ago than Config.Retention.
+var ErrUnknownJob = errors.New("no job of this id is known")
+
+// Status is what is known of a job.
+type Status struct {
+	JobID     string              `json:"job_id"`
+	Class     Class               `json:"class"`
+	State     State               `json:"state"`
+	Attempt   int                 `json:"attempt"`              // 1 is the first; of a waiting job, the one to come
+	LastError string              `json:"last_error,omitempty"` // of the last failed attempt, for operators
+	NextTry   *time.Time          `json:"next_try,omitempty"`   // of a Retrying job
+	Items     []pipeline.Progress `json:"items"`                // in the order of the items, those that have begun
+	Manifest  *pipeline.Manifest  `json:"manifest,omitempty"`   // of a Done job
+}
+
+// Terminal reports whether nothing more will happen.
+func (s Status) Terminal() bool { return s.State == Done || s.State == Failed }
+
+// Status looks a job up. An unknown one is ErrUnknownJob.
+func (c *Client) Status(ctx context.Context, jobID string) (Status, error) {
+	note, err := c.rdb.HGetAll(ctx, jobKey(jobID)).Result()
+	if err != nil {
+		return Status{}, fmt.Errorf("status: %w", err)
+	}
+	info, err := c.find(jobID, Class(note[fieldClass]))
+	if err != nil {
+		return Status{}, err
+	}
+	s := Status{
+		JobID: jobID, Class: Class(info.Queue), State: stateNames[info.State], Attempt: info.Retried + 1, LastError: info.LastErr,
+		Items: itemsOf(note),
+	}
+	if s.State == Retrying {
+		s.NextTry = &info.NextProcessAt
+	}
+	if s.State != Done {
+		return s, nil
+	}
+	s.Manifest = new(pipeline.Manifest)
+	if err := json.Unmarshal(info.Result, s.Manifest); err != nil {
+		return Status{}, fmt.Errorf("status: result: %w", err)
+	}
+	return s, nil
+}
+
+// find looks where the job was noted to be, or everywhere where there is no note.
+func (c *Client) find(jobID string, class Class) (*asynq.TaskInfo, error) {
+	places := Classes()
+	if class != "" {
+		places = []Class{class}
+	}
+	for _, place := range places {
+		info, err := c.look.GetTaskInfo(string(place), jobID)
+		if errors.Is(err, asynq.ErrTaskNotFound) || errors.Is(err, asynq.ErrQueueNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("status: %w", err)
+		}
+		return info, nil
+	}
+	return nil, ErrUnknownJob
+}
+
+func itemsOf(note map[string]string) []pipeline.Progress {
+	items := []pipeline.Progress{}
+	for field, value := range note {
+		var p pipeline.Progress
+		if strings.HasPrefix(field, fieldItem) && json.Unmarshal([]byte(value), &p) == nil {
+			items = append(items, p)
+		}
+	}
+	slices.SortFunc(items, func(a, b pipeline.Progress) int { return a.Index - b.Index })
+	return items
+}
+
+// lookEvery is how often Wait looks.
+const lookEvery = 200 * time.Millisecond
+
+// Wait follows a job to its end and returns its last status. fn is called with the first status and with every changed one, and
+// may be nil. A Redis that does not answer is waited for as long as ctx allows.
+func (c *Client) Wait(ctx context.Context, jobID string, fn func(Status)) (Status, error) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	var last Status
+	for {
+		s, err := c.Status(ctx, jobID)
+		if errors.Is(err, ErrUnknownJob) {
+			return last, err
+		}
+		if err == nil && !reflect.DeepEqual(s, last) {
+			last = s
+			if fn != nil {
+				fn(s)
+			}
+		}
+		if err == nil && s.Terminal() {
+			return s, nil
+		}
+		select {
+		case <-ctx.Done():
+			return last, errors.Join(ctx.Err(), err)
+		case <-tick.C:
+		}
+	}
+}
