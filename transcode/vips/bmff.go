@@ -97,3 +97,20 @@ func withoutCrowdedAux(data []byte) bool {
 	}
 	return changed
 }
+
+// largestExtent returns the largest picture size that the file's item properties speak of.
+func largestExtent(data []byte) (w, h int64) {
+	r := newBoxReader()
+	properties, ok := r.at(data, "meta", "iprp", "ipco")
+	if !ok {
+		return 0, 0
+	}
+	list, _ := r.list(properties.body)
+	for _, b := range list {
+		if b.kind == "ispe" && len(b.body) >= fullBoxBytes+8 {
+			w = max(w, int64(binary.BigEndian.Uint32(b.body[fullBoxBytes:])))
+			h = max(h, int64(binary.BigEndian.Uint32(b.body[fullBoxBytes+4:])))
+		}
+	}
+	return w, h
+}

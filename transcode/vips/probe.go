@@ -83,7 +83,7 @@ func gifStructure(s source, m *pipeline.Media) error {
 	}
 	m.Frames = g.frames
 	if g.frames > 1 {
-		m.DurationMS = g.durationMS
+		m.DurationMS, m.Width, m.Height = g.durationMS, g.width, g.height
 	}
 	return nil
 }
@@ -122,8 +122,14 @@ func heifStructure(s source) error {
 	if !still {
 		return errBMFF
 	}
+	if w, h := largestExtent(data); w*h > maxExtent {
+		return pipeline.Refuse(pipeline.CodeTooManyPixels, "the picture is %d×%d; scale it down", w, h)
+	}
 	return nil
 }
+
+// maxExtent is more pixels than any profile should allow: libheif is not even asked about such a file.
+const maxExtent = 1 << 28
 
 // header asks libvips for the size and what else shapes the plan.
 func header(s source, m *pipeline.Media) error {
@@ -134,10 +140,11 @@ func header(s source, m *pipeline.Media) error {
 		return err
 	}
 	m.Image = &pipeline.Image{Orientation: s.orientation(p), HasAlpha: p.alpha(), HasProfile: p.profile(), Space: p.space()}
-	m.Width, m.Height = p.width(), p.height()
+	w, h := p.width(), p.height()
 	if m.Image.Orientation > 4 {
-		m.Width, m.Height = m.Height, m.Width
+		w, h = h, w
 	}
+	m.Width, m.Height = max(m.Width, w), max(m.Height, h) // an animation's canvas, which another decoder will obey, may be larger
 	if s.typ == pipeline.TypeGIF || s.typ == pipeline.TypeWebP {
 		m.Frames = max(m.Frames, p.pages())
 	}

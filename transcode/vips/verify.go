@@ -2,7 +2,6 @@ package vips
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -123,7 +122,8 @@ func checkAVIF(data []byte) (w, h int, err error) {
 	if !ok {
 		return 0, 0, errBMFF
 	}
-	return avifSize(r, properties.body)
+	bigW, bigH := largestExtent(data)
+	return int(bigW), int(bigH), plainProperties(r, properties.body)
 }
 
 // onlyCodedItems walks the item list: a version 2 entry has id (16 bits), protection index (16) and type after its four flag bytes.
@@ -148,21 +148,19 @@ func onlyCodedItems(r *boxReader, data []byte) error {
 	return nil
 }
 
-func avifSize(r *boxReader, properties []byte) (w, h int, err error) {
+// plainProperties refuses colour profiles and transformations.
+func plainProperties(r *boxReader, properties []byte) error {
 	list, err := r.list(properties)
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
 	for _, p := range list {
 		switch {
-		case p.kind == "ispe" && len(p.body) >= 12:
-			w = max(w, int(binary.BigEndian.Uint32(p.body[4:])))
-			h = max(h, int(binary.BigEndian.Uint32(p.body[8:])))
 		case p.kind == "colr" && !bytes.HasPrefix(p.body, []byte("nclx")):
-			return 0, 0, fmt.Errorf("a colour profile")
+			return fmt.Errorf("a colour profile")
 		case p.kind == "irot" || p.kind == "imir" || p.kind == "clap":
-			return 0, 0, fmt.Errorf("a transformation %q", p.kind)
+			return fmt.Errorf("a transformation %q", p.kind)
 		}
 	}
-	return w, h, nil
+	return nil
 }
