@@ -18,7 +18,7 @@ const (
 	barAlpha      = 168  // of 255: white on the bar keeps a contrast of 6.8 even over a white picture; 4.5 is WCAG's floor
 	barMargin     = 0.45 // ems between a bar's edge and its text
 	strokeShare   = 0.07 // the outline's width over the text size
-	strokeMargin  = 0.15 // ems between an outlined text and its card's edge
+	strokeMargin  = 2.0  // pixels between an outline and its card's edge
 	edgeShare     = 0.03 // an outlined text keeps this share of the height from the picture's edge
 	smallestTrace = 1.0  // pixels of outline, at the least
 )
@@ -65,11 +65,12 @@ func (c *Cards) Card(step transcode.Step, w, h int) (card *image.NRGBA, x, y int
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	l, err := c.setter.fit(text, room{w: w, h: h, margin: margin(step.Style)})
+	r := room{w: w, h: h, style: step.Style}
+	l, err := c.setter.fit(text, r)
 	if err != nil {
 		return nil, 0, 0, pipeline.Trouble(pipeline.CodeInternal, "raster.Card", err)
 	}
-	card = drawCard(l, step.Style, w, h)
+	card = drawCard(l, r)
 	x, y = place(card.Rect, step, w, h)
 	return card, x, y, nil
 }
@@ -108,28 +109,23 @@ func checkStep(step transcode.Step, w, h int) error {
 	return nil
 }
 
-func margin(style string) float64 {
-	if style == pipeline.CaptionBar {
-		return barMargin
-	}
-	return strokeMargin
-}
+// strokeRadius is how far an outline reaches around the text, in pixels.
+func strokeRadius(size float64) float64 { return max(smallestTrace, size*strokeShare) }
 
-func drawCard(l layout, style string, w, h int) *image.NRGBA {
-	pad := margin(style) * l.size
-	cardW, cardH := w, min(h, ceil(l.height()+2*pad))
-	if style == pipeline.CaptionOutline {
-		cardW = min(w, ceil(l.width()+2*pad))
+func drawCard(l layout, r room) *image.NRGBA {
+	pad := r.pad(l.size)
+	cardW, cardH := r.w, min(r.h, ceil(l.height()+2*pad))
+	if r.style == pipeline.CaptionOutline {
+		cardW = min(r.w, ceil(l.width()+2*pad))
 	}
 	card := image.NewNRGBA(image.Rect(0, 0, max(1, cardW), max(1, cardH)))
 	p := &pen{card: card, scale: l.scale(), emoji: map[emojiKey]*image.NRGBA{}}
-	if style == pipeline.CaptionBar {
+	if r.style == pipeline.CaptionBar {
 		flood(card, color.NRGBA{A: barAlpha})
 	} else {
-		radius := max(smallestTrace, l.size*strokeShare)
-		p.lines(l, pad, func(r placedRun) { p.stroke(r.Output, r.spot, radius, black()) })
+		p.lines(l, pad, func(run placedRun) { p.stroke(run.Output, run.spot, strokeRadius(l.size), black()) })
 	}
-	p.lines(l, pad, func(r placedRun) { p.fill(r.Output, r.spot, white()) })
+	p.lines(l, pad, func(run placedRun) { p.fill(run.Output, run.spot, white()) })
 	return card
 }
 

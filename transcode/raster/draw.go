@@ -20,6 +20,7 @@ type pen struct {
 	scale float64 // card pixels a pixel of shapeSize
 	area  vector.Rasterizer
 	mask  *image.Alpha
+	near  []uint16 // see grow
 	emoji map[emojiKey]*image.NRGBA
 }
 
@@ -38,20 +39,19 @@ type placedRun struct {
 // spot is where a glyph's origin lies on the card, in pixels.
 type spot struct{ x, y float64 }
 
-// stroke draws the outlines of a run grown by radius pixels: the glyphs drawn again in a circle around their place.
+// stroke draws a run's shapes, grown by radius pixels on every side.
 func (p *pen) stroke(run shaping.Output, at spot, radius float64, ink color.NRGBA) {
-	turns := int(math.Ceil(8 + radius)) // keeps the dents of the circle under a quarter of a pixel
-	around := make([]spot, turns)
-	for i := range around {
-		sin, cos := math.Sincos(2 * math.Pi * float64(i) / float64(turns))
-		around[i] = spot{radius * cos, radius * sin}
+	if mask := p.shapes(run, at, radius+1); mask != nil {
+		p.grow(mask, radius)
+		lay(p.card, mask, ink)
 	}
-	p.outlines(run, at, around, ink)
 }
 
-// fill draws a run: outlines in the ink, emoji in their own colours.
+// fill draws a run: shapes in the ink, emoji in their own colours.
 func (p *pen) fill(run shaping.Output, at spot, ink color.NRGBA) {
-	p.outlines(run, at, []spot{{}}, ink)
+	if mask := p.shapes(run, at, 0); mask != nil {
+		lay(p.card, mask, ink)
+	}
 	p.each(run, at, func(g shaping.Glyph, where spot) {
 		if bitmap, ok := run.Face.GlyphDataBitmap(g.GlyphID); ok && bitmap.Format == font.PNG {
 			p.bitmap(run.Face, g, bitmap, where)
@@ -69,39 +69,32 @@ func (p *pen) each(run shaping.Output, at spot, fn func(shaping.Glyph, spot)) {
 	}
 }
 
-// outlines rasters a run once per shift into one mask, only as large as the run, and lays the ink on the card through it.
-func (p *pen) outlines(run shaping.Output, at spot, shifts []spot, ink color.NRGBA) {
-	box := p.bounds(run, at, shifts).Intersect(p.card.Rect)
+// shapes rasters a run into a mask that is only as large as the run's ink and reach around it; nil where there is nothing.
+// The mask is valid until the next call.
+func (p *pen) shapes(run shaping.Output, at spot, reach float64) *image.Alpha {
+	box := p.bounds(run, at, reach+1).Intersect(p.card.Rect)
 	if box.Empty() {
-		return
+		return nil
 	}
 	p.area.Reset(box.Dx(), box.Dy())
 	unit := p.scale * shapeSize / float64(run.Face.Upem())
 	drawn := false
 	p.each(run, at, func(g shaping.Glyph, where spot) {
-		outline, ok := run.Face.GlyphDataOutline(g.GlyphID)
-		if !ok || len(outline.Segments) == 0 {
-			return
+		if outline, ok := run.Face.GlyphDataOutline(g.GlyphID); ok && len(outline.Segments) > 0 {
+			p.path(outline.Segments, spot{where.x - float64(box.Min.X), where.y - float64(box.Min.Y)}, unit)
+			drawn = true
 		}
-		for _, shift := range shifts {
-			p.path(outline.Segments, spot{where.x + shift.x - float64(box.Min.X), where.y + shift.y - float64(box.Min.Y)}, unit)
-		}
-		drawn = true
 	})
 	if !drawn {
-		return
+		return nil
 	}
 	mask := p.scratch(box)
 	p.area.Draw(mask, mask.Rect, image.Opaque, image.Point{})
-	lay(p.card, mask, ink)
+	return mask
 }
 
-// bounds is what the glyphs' ink covers, a pixel wider on each side.
-func (p *pen) bounds(run shaping.Output, at spot, shifts []spot) image.Rectangle {
-	reach := 1.0
-	for _, s := range shifts {
-		reach = max(reach, 1+math.Abs(s.x), 1+math.Abs(s.y))
-	}
+// bounds is what the glyphs' ink covers, reach pixels wider on each side.
+func (p *pen) bounds(run shaping.Output, at spot, reach float64) image.Rectangle {
 	var all image.Rectangle
 	p.each(run, at, func(g shaping.Glyph, where spot) {
 		x, y := where.x+toFloat(g.XBearing)*p.scale, where.y-toFloat(g.YBearing)*p.scale

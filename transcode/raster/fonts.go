@@ -252,6 +252,9 @@ func faceIndex(name string, cjk int) int {
 	return 0
 }
 
+// mostMissed bounds what strangers' texts can make a long-lived process remember.
+const mostMissed = 4096
+
 func (s *fontSet) scanFor(cluster []rune) *fontFile {
 	if f := s.found[cluster[0]]; f != nil && f.covers(cluster) {
 		return f
@@ -264,6 +267,9 @@ func (s *fontSet) scanFor(cluster []rune) *fontFile {
 			s.found[cluster[0]] = f
 			return f
 		}
+	}
+	if len(s.missed) >= mostMissed {
+		clear(s.missed)
 	}
 	s.missed[string(cluster)] = true
 	return nil

@@ -7,6 +7,8 @@ import (
 	"github.com/go-text/typesetting/bidi"
 	"github.com/go-text/typesetting/shaping"
 	"golang.org/x/image/math/fixed"
+
+	"github.com/ninefold/ninefold/pipeline"
 )
 
 // How large text is set, in pixels of the em.
@@ -56,21 +58,29 @@ func (l layout) height() float64 {
 	return h * l.scale()
 }
 
-// room is the space for a text block; the margin around it grows with the text.
+// room is the picture a text block is for.
 type room struct {
-	w, h   int
-	margin float64 // ems, above and below
+	w, h  int
+	style string // of the card: it decides the margin around the text
+}
+
+// pad is the margin between the text and the card's edge, in pixels for a text of size.
+func (r room) pad(size float64) float64 {
+	if r.style == pipeline.CaptionBar {
+		return barMargin * size
+	}
+	return strokeRadius(size) + strokeMargin
 }
 
 func (r room) textWidth() float64 { return float64(r.w) * widthShare }
 
 func (r room) holds(l layout) bool {
-	return l.width() <= r.textWidth() && l.height()+2*r.margin*l.size <= float64(r.h)*heightShare
+	return l.width() <= r.textWidth() && l.height()+2*r.pad(l.size) <= float64(r.h)*heightShare
 }
 
 // sizes returns the size to begin with and the smallest one; on a picture too low for a line of smallestSize, what fits.
 func (r room) sizes() (from, least float64) {
-	one := float64(r.h) * heightShare / (lineHeight + 2*r.margin)
+	one := float64(r.h) * heightShare / (lineHeight + 2*barMargin)
 	least = max(1, min(smallestSize, one))
 	return max(least, min(max(float64(min(r.w, r.h))/sizeShare, readableSize), one)), least
 }
