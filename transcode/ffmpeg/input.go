@@ -2,6 +2,7 @@ package ffmpeg
 
 import (
 	"maps"
+	"strings"
 
 	ff "github.com/u2takey/ffmpeg-go"
 
@@ -19,6 +20,15 @@ const (
 	// maxImagePixels is the photo limit: animations are read here too.
 	maxImagePixels = 50_000_000
 )
+
+// decoders are the only ones that may be opened on a sender's bytes: the codecs of media.md's tables and what phones of the last
+// twenty years put into their containers. A stream of another codec is listed by Probe and cannot be decoded.
+var decoders = []string{
+	"opus", "aac", "mp3float", "mp3", "vorbis", "flac", "alac", "amrnb", "amrwb", "adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms",
+	"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_u8", "pcm_s8",
+	"pcm_f32le", "pcm_f32be", "pcm_f64le", "pcm_f64be", "pcm_alaw", "pcm_mulaw",
+	"h264", "hevc", "vp8", "vp9", "libdav1d", "av1", "mpeg4", "h263", "gif", "apng",
+}
 
 // InputArgs are the options that stand before -i for f, in the order ffmpeg-go gives them: the demuxer is forced to the sniffed
 // type, and nothing that the file names is opened.
@@ -51,6 +61,7 @@ func inputOptions(f pipeline.File) ff.KwArgs {
 		"protocol_whitelist": "file,pipe",
 		"probesize":          probeBytes,
 		"analyzeduration":    probeMicros,
+		"codec_whitelist":    strings.Join(decoders, ","),
 		"max_pixels":         pixels,
 		"max_streams":        maxStreams,
 	}
