@@ -60,7 +60,7 @@ func open(o Options) (*Classifier, error) {
 	if err := loadRuntime(o.Library, o.ModelDir); err != nil {
 		return nil, err
 	}
-	shapes, err := inspect(manifest, data)
+	shapes, err := inspect(manifest, o.ModelDir)
 	if err != nil {
 		return nil, fmt.Errorf("model %s is refused: %w", manifest.ID, err)
 	}

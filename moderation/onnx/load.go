@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,12 +14,18 @@ import (
 	"github.com/ninefold/ninefold/moderation"
 )
 
+// The files of a model's directory.
+const (
+	modelName    = "model.onnx"
+	manifestName = "manifest.json"
+)
+
 // maxModelBytes bounds model.onnx; it is read into memory once, so that what was checked is what is loaded.
 const maxModelBytes = 1 << 30
 
 // load reads manifest.json and model.onnx and holds the second against the digest in the first.
 func load(dir string) (moderation.Manifest, []byte, error) {
-	f, err := os.Open(filepath.Join(dir, "manifest.json"))
+	f, err := os.Open(filepath.Join(dir, manifestName))
 	if err != nil {
 		return moderation.Manifest{}, nil, fmt.Errorf("no model; run \"ninefold models fetch\": %w", err)
 	}
@@ -29,7 +34,7 @@ func load(dir string) (moderation.Manifest, []byte, error) {
 	if err != nil {
 		return m, nil, err
 	}
-	data, err := readModel(filepath.Join(dir, "model.onnx"))
+	data, err := readModel(filepath.Join(dir, modelName))
 	if err != nil {
 		return m, nil, err
 	}
@@ -41,19 +46,14 @@ func load(dir string) (moderation.Manifest, []byte, error) {
 }
 
 func readModel(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxModelBytes+1))
-	if err != nil {
-		return nil, err
+	if !info.Mode().IsRegular() || info.Size() > maxModelBytes {
+		return nil, fmt.Errorf("%s: no file, or larger than %d bytes", modelName, maxModelBytes)
 	}
-	if len(data) > maxModelBytes {
-		return nil, fmt.Errorf("%s: larger than %d bytes", filepath.Base(path), maxModelBytes)
-	}
-	return data, nil
+	return os.ReadFile(path)
 }
 
 // shapes names a model's input and output and gives their sizes for one picture.
@@ -63,8 +63,8 @@ type shapes struct {
 }
 
 // inspect holds the model's input and output against the manifest. A size the model leaves open takes the manifest's.
-func inspect(m moderation.Manifest, data []byte) (shapes, error) {
-	in, out, err := ort.GetInputOutputInfoWithONNXData(data)
+func inspect(m moderation.Manifest, dir string) (shapes, error) {
+	in, out, err := readInfo(filepath.Join(dir, modelName))
 	if err != nil {
 		return shapes{}, err
 	}
@@ -82,6 +82,21 @@ func inspect(m moderation.Manifest, data []byte) (shapes, error) {
 		return shapes{}, fmt.Errorf("the model answers %v, but output.labels names %d", out[0].Dimensions, len(m.Output.Labels))
 	}
 	return s, nil
+}
+
+// readInfo opens a session for a moment, which is the only way the binding offers, and the cheapest one: no optimisation, one thread.
+func readInfo(path string) (in, out []ort.InputOutputInfo, err error) {
+	o, err := ort.NewSessionOptions()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer o.Destroy()
+	err = errors.Join(o.SetIntraOpNumThreads(1), o.SetInterOpNumThreads(1), o.SetCpuMemArena(false),
+		o.SetGraphOptimizationLevel(ort.GraphOptimizationLevelDisableAll))
+	if err != nil {
+		return nil, nil, err
+	}
+	return ort.GetInputOutputInfoWithOptions(path, o)
 }
 
 func inputShape(in moderation.Input) ort.Shape {
