@@ -37,8 +37,7 @@ const (
 	denseStepMS = 500
 	evenMS      = 60_000 // up to here 1 frame a second
 	evenStepMS  = 1_000
-	maxSamples  = 128 // of an honest video (moderation.md section 2)
-	tickMS      = 1000.0 / SampleHz
+	maxSamples  = 128   // of an honest video (moderation.md section 2)
 	lastMS      = 1_000 // the last second is looked at in any case
 	lastFrameMS = 67    // two frames: a poster this near the end is sure to have a frame
 )
@@ -88,10 +87,10 @@ func bucketMS(from int64, t VideoTime) int64 {
 	return max(evenStepMS, (length-denseMS)/(maxSamples-denseMS/denseStepMS-3)+1)
 }
 
-func tickAt(ms int64) int { return int(float64(ms) / tickMS) }
+func tickAt(ms int64) int { return int(ms * SampleHz / 1000) }
 
 // TickMS is the moment of a tick, milliseconds.
-func TickMS(tick int) int64 { return int64(float64(tick)*tickMS + 0.5) }
+func TickMS(tick int) int64 { return (int64(tick)*1000 + SampleHz/2) / SampleHz }
 
 // sampleSeed is made of what shapes the delivered video; who sends it and under which id does not matter, so that a resend gives
 // the same plan.
@@ -152,7 +151,7 @@ func posterEdit(edits []pipeline.Edit) (at int64, ok bool) {
 	return at, ok
 }
 
-func tickNear(ms int64) int { return int(float64(ms)/tickMS + 0.5) }
+func tickNear(ms int64) int { return int((ms*SampleHz + 500) / 1000) }
 
 func spreadTicks(lengthMS int64) []int {
 	if lengthMS == 0 {
