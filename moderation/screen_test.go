@@ -237,6 +237,9 @@ func TestScreenSamples(t *testing.T) {
 			if c.calls.Load() != 0 {
 				t.Error("it was classified")
 			}
+			if oversized := bad.Width > side; oversized && !strings.Contains(err.Error(), "at most") {
+				t.Errorf("%v: it was refused only after its memory was taken", err)
+			}
 		})
 	}
 	for _, n := range []int{0, MaxSamples + 1} {
