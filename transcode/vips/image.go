@@ -6,7 +6,6 @@ import "C"
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"image"
 	"os"
@@ -46,13 +45,16 @@ func (a *arena) own(op string, bad C.int, out *C.VipsImage) (picture, error) {
 	return picture{out, a}, nil
 }
 
-// vipsError takes libvips' error text, first line only: it names operations, sometimes the file, and goes to the log.
+// vipsError takes libvips' error text, which goes to the log: all its lines, for the cause is not always the first, up to maxErrorText.
 func vipsError(op string) error {
 	text := C.GoString(C.vips_error_buffer())
 	C.vips_error_clear()
-	first, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-	return fmt.Errorf("%s: %w", op, errors.New(first))
+	text = strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ")
+	return fmt.Errorf("%s: %s", op, text[:min(len(text), maxErrorText)])
 }
+
+// maxErrorText bounds what one failure may say, in bytes.
+const maxErrorText = 500
 
 func (p picture) width() int    { return int(p.c.Xsize) }
 func (p picture) height() int   { return int(p.c.Ysize) }

@@ -1,0 +1,131 @@
+package vips
+
+import (
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/transcode"
+)
+
+// animation has ffmpeg make 10 frames of 96 × 64, 5 a second, that fade from black to white.
+func animation(t *testing.T, args ...string) []byte {
+	t.Helper()
+	if _, err := exec.LookPath("ffmpeg"); err != nil {
+		t.Skip("ffmpeg is absent; install it")
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	line := append([]string{"-v", "error", "-nostdin", "-f", "lavfi", "-i", "color=black:s=96x64:r=5:d=2,geq=lum='N*25':cb=128:cr=128"}, args...)
+	if msg, err := exec.Command("ffmpeg", append(line, out)...).CombinedOutput(); err != nil {
+		t.Fatalf("ffmpeg: %v: %s", err, msg)
+	}
+	data, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func animatedWebP(t *testing.T) []byte {
+	return animation(t, "-c:v", "libwebp_anim", "-lossless", "1", "-loop", "0", "-f", "webp")
+}
+
+func TestProbeAnimations(t *testing.T) {
+	for name, data := range map[string][]byte{
+		"WebP": animatedWebP(t), "APNG": animation(t, "-f", "apng", "-plays", "0"), "GIF": animation(t, "-f", "gif"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, f := staged(t, data)
+			m, err := Probe(filepath.Join(dir, f.Path), f.Type)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !m.Animated || m.Kind != pipeline.KindVideo || m.Frames != 10 || m.Width != 96 || m.Height != 64 {
+				t.Errorf("probed %+v", m)
+			}
+			if f.Type != pipeline.TypeAPNG && m.DurationMS != 2000 {
+				t.Errorf("lasts %d ms, want 2000", m.DurationMS)
+			}
+		})
+	}
+}
+
+func TestFrames(t *testing.T) {
+	dir, f := staged(t, animatedWebP(t))
+	raw := filepath.Join(dir, "frames.rgba")
+	w, h, delays, err := Frames(filepath.Join(dir, f.Path), f.Type, raw, transcode.DefaultProfile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w != 96 || h != 64 || !slices.Equal(delays, slices.Repeat([]int{200}, 10)) {
+		t.Errorf("%d×%d, delays %v", w, h, delays)
+	}
+	data, err := os.ReadFile(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(data) != 10*96*64*4 {
+		t.Fatalf("%d bytes, want ten frames", len(data))
+	}
+	for i := range 10 {
+		p := data[(i*64+32)*96*4+48*4:]
+		want := math.Min(255, math.Max(0, (float64(i)*25-16)*255/219)) // studio range to full
+		if math.Abs(float64(p[0])-want) > 3 || p[3] != 255 {
+			t.Errorf("frame %d shows %v, want a grey of %.0f", i, p[:4], want)
+		}
+	}
+}
+
+func TestFramesAreBounded(t *testing.T) {
+	dir, f := staged(t, animatedWebP(t))
+	prof := transcode.DefaultProfile()
+	prof.Photo.MaxFrames = 9
+	raw := filepath.Join(dir, "frames.rgba")
+	if _, _, _, err := Frames(filepath.Join(dir, f.Path), f.Type, raw, prof); codeOf(err) != pipeline.CodeTooManyPixels {
+		t.Errorf("%v, want too_many_pixels", err)
+	}
+	data := animatedWebP(t)
+	dir, f = staged(t, data[:len(data)/2])
+	raw = filepath.Join(dir, "frames.rgba")
+	if _, _, _, err := Frames(filepath.Join(dir, f.Path), f.Type, raw, transcode.DefaultProfile()); codeOf(err) != pipeline.CodeCorrupt {
+		t.Errorf("cut short: %v, want corrupt", err)
+	}
+	if _, err := os.Stat(raw); err == nil {
+		t.Error("a file was left behind")
+	}
+}
+
+func TestLoadersAndVersion(t *testing.T) {
+	have := Loaders()
+	for _, need := range []string{"jpeg load", "png load", "webp load", "gif load", "heif load", "avif load", "jpeg save", "webp save"} {
+		if !have[need] {
+			t.Errorf("no %s", need)
+		}
+	}
+	if len(Version()) < 5 {
+		t.Errorf("version %q", Version())
+	}
+}
+
+// A loader outside our list stays shut, even for a file of ours.
+func TestOtherLoadersAreBlocked(t *testing.T) {
+	configure()
+	for _, name := range []string{"jpegload", "heifload", "webpload"} {
+		if !has(name) {
+			t.Errorf("no %s", name)
+		}
+	}
+	svg := filepath.Join(t.TempDir(), "x.svg")
+	if err := os.WriteFile(svg, []byte(`<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, typ := range []pipeline.Type{pipeline.TypeJPEG, pipeline.TypePNG, pipeline.TypeWebP, pipeline.TypeGIF, pipeline.TypeHEIC} {
+		if _, err := Probe(svg, typ); codeOf(err) != pipeline.CodeCorrupt {
+			t.Errorf("an SVG as %s: %v", typ.MIME, err)
+		}
+	}
+}

@@ -1,0 +1,398 @@
+package vips
+
+import (
+	"bytes"
+	"context"
+	"image"
+	"image/color"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/transcode"
+)
+
+// traces are bytes that only metadata contain.
+var traces = []string{"Exif", "EXIF", "http://ns.adobe.com", "xpacket", "XMP ", "8BIM", "ICC_PROFILE", "ICCP", "Apple", "SecretMaker", "SecretComment"}
+
+func noTraces(t *testing.T, r rendered) {
+	t.Helper()
+	for _, x := range r.Part.Renditions {
+		data, err := os.ReadFile(filepath.Join(r.dir, x.Path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, trace := range traces {
+			if bytes.Contains(data, []byte(trace)) {
+				t.Errorf("%s %s carries %q", x.Name, x.MIME, trace)
+			}
+		}
+	}
+}
+
+func TestNoMetadataLeaves(t *testing.T) {
+	tagged := withSegment(withSegment(jpegOf(t, card(cardW, cardH)), 0xfe, []byte("SecretComment")), 0xe1, exifBlock(1))
+	tagged = withSegment(tagged, 0xe1, []byte("http://ns.adobe.com/xap/1.0/\x00<x:xmpmeta>SecretMaker</x:xmpmeta>"))
+	for name, data := range map[string][]byte{
+		"JPEG": tagged,
+		"PNG":  converted(t, tagged, ".png", "", "copy"),
+		"WebP": converted(t, tagged, ".webp", "[Q=90]", "copy"),
+		"HEIC": converted(t, tagged, ".heic", "[Q=90]", "copy"),
+		"AVIF": converted(t, tagged, ".avif", "[Q=90]", "copy"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !bytes.Contains(data, []byte("SecretMaker")) {
+				t.Fatal("the source has nothing to lose")
+			}
+			dir, f := staged(t, data)
+			noTraces(t, mustProcess(t, dir, f))
+		})
+	}
+	for _, name := range []string{"photo/phone-portrait-gps.jpg", "photo/iphone.heic"} {
+		t.Run(name, func(t *testing.T) {
+			dir, f := fixture(t, name)
+			noTraces(t, mustProcess(t, dir, f))
+		})
+	}
+}
+
+// Every format a profile may ask for is written, verifies and shows the picture.
+func TestEveryFormat(t *testing.T) {
+	prof := transcode.DefaultProfile()
+	prof.Photo.Renditions = append(prof.Photo.Renditions, transcode.ImageSpec{Name: "preview", Format: transcode.AVIF, Fit: transcode.FitInside, Side: 1280, Quality: 63})
+	dir, f := staged(t, pngOf(t, card(cardW, cardH)))
+	m, err := Probe(filepath.Join(dir, f.Path), f.Type)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := transcode.NewPlan(pipeline.Item{Kind: pipeline.KindPhoto}, m, prof)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := Render(context.Background(), dir, "out", f, plan.Photo, tools{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rendered{res, dir, m}
+	for _, x := range r.Part.Renditions {
+		if err := Verify(dir, x); err != nil {
+			t.Error(err)
+		}
+	}
+	cardColours(t, "avif", r.pixels(t, "preview", "image/avif"), wholeCard)
+}
+
+func TestJPEGIsProgressiveWithHalvedChroma(t *testing.T) {
+	dir, f := staged(t, pngOf(t, card(cardW, cardH)))
+	r := mustProcess(t, dir, f)
+	data, err := os.ReadFile(filepath.Join(dir, r.find(t, "display", "image/jpeg").Path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	segs, _, err := walkJPEG(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range segs {
+		if isSOF(s.marker) && (s.marker != markSOF2 || s.payload[7] != 0x22 || s.payload[10] != 0x11) {
+			t.Errorf("frame %#x, sampling %#x and %#x: want progressive 4:2:0", s.marker, s.payload[7], s.payload[10])
+		}
+	}
+}
+
+func TestAlpha(t *testing.T) {
+	img := card(800, 600)
+	for y := range 300 {
+		for x := range 800 {
+			img.SetNRGBA(x, y, color.NRGBA{R: 255, A: uint8(x / 400 * 128)}) // left: nothing, right: half of red
+		}
+	}
+	dir, f := staged(t, pngOf(t, img))
+	r := mustProcess(t, dir, f)
+	if !r.media.Image.HasAlpha {
+		t.Error("the probe saw no alpha")
+	}
+	for _, name := range []string{"display", "thumb"} {
+		got := r.pixels(t, name, "image/webp")
+		if got.bands != 4 || got.alphaAt(got.w/8, got.h/8) != 0 || got.alphaAt(got.w/8, got.h*7/8) != 255 {
+			t.Errorf("%s: bands %d, alpha %d and %d", name, got.bands, got.alphaAt(got.w/8, got.h/8), got.alphaAt(got.w/8, got.h*7/8))
+		}
+		if a := got.alphaAt(got.w*7/8, got.h/8); a < 126 || a > 130 {
+			t.Errorf("%s: half-transparent came out as %d", name, a)
+		}
+	}
+	white, pink, grey := color.NRGBA{R: 255, G: 255, B: 255}, color.NRGBA{R: 255, G: 127, B: 127}, color.NRGBA{R: 128, G: 128, B: 128}
+	cardColours(t, "jpeg on white", r.pixels(t, "display", "image/jpeg"),
+		map[string]color.NRGBA{"top left": white, "top right": pink, "bottom right": bottomRight})
+	cardColours(t, "sample on grey", r.sampled(t), map[string]color.NRGBA{"top left": grey, "bottom left": bottomLeft})
+	cardColours(t, "blurred on white", r.pixels(t, "blurred", "image/jpeg"), map[string]color.NRGBA{"top left": white})
+}
+
+// The colour under transparent pixels must not bleed into what is next to them when the picture is scaled down.
+func TestHiddenColourDoesNotBleed(t *testing.T) {
+	img := image.NewNRGBA(image.Rect(0, 0, 3000, 300))
+	for y := range 300 {
+		for x := range 3000 {
+			c := color.NRGBA{G: 255, A: 0} // hidden green
+			if x >= 1500 {
+				c = color.NRGBA{R: 200, G: 30, B: 30, A: 255}
+			}
+			img.SetNRGBA(x, y, c)
+		}
+	}
+	dir, f := staged(t, pngOf(t, img))
+	got := mustProcess(t, dir, f).pixels(t, "display", "image/jpeg")
+	for x := got.w/2 - 4; x < got.w/2+4; x++ {
+		if c := got.at(x, got.h/2); c[1] > c[0]+8 {
+			t.Errorf("at column %d of %d: %v is greener than red on white can be", x, got.w, c)
+		}
+	}
+}
+
+func TestIdleAlphaIsDropped(t *testing.T) {
+	dir, f := staged(t, converted(t, pngOf(t, card(40, 30)), ".png", "", "bandjoin_const", "255"))
+	r := mustProcess(t, dir, f)
+	if !r.media.Image.HasAlpha {
+		t.Fatal("the source has no alpha to drop")
+	}
+	if got := r.pixels(t, "display", "image/webp"); got.bands != 3 {
+		t.Errorf("%d bands for an opaque picture", got.bands)
+	}
+}
+
+func TestExtremeSizes(t *testing.T) {
+	for name, c := range map[string]struct{ w, h, outW, outH int }{
+		"one pixel":     {1, 1, 1, 1},
+		"16,000 × 20":   {16000, 20, 2048, 3},
+		"20 × 16,000":   {20, 16000, 3, 2048},
+		"16,383 × 1":    {16383, 1, 2048, 1},
+		"odd and small": {3, 5, 3, 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, f := staged(t, jpegOf(t, card(c.w, c.h)))
+			r := mustProcess(t, dir, f)
+			if r.Part.Width != c.outW || r.Part.Height != c.outH {
+				t.Errorf("%d×%d, want %d×%d", r.Part.Width, r.Part.Height, c.outW, c.outH)
+			}
+			r.sampled(t)
+		})
+	}
+}
+
+// noise is a picture that hardly compresses.
+func noise(w, h int) *image.NRGBA {
+	img := image.NewNRGBA(image.Rect(0, 0, w, h))
+	r := rand.New(rand.NewPCG(5, 6))
+	for i := range img.Pix {
+		img.Pix[i] = byte(r.Uint32())
+	}
+	for i := 3; i < len(img.Pix); i += 4 {
+		img.Pix[i] = 255
+	}
+	return img
+}
+
+func TestByteBudget(t *testing.T) {
+	dir, f := staged(t, pngOf(t, noise(2048, 1400)))
+	r := mustProcess(t, dir, f)
+	budget := transcode.DefaultProfile().Photo.DisplayBytes
+	for _, mime := range []string{"image/jpeg", "image/webp"} {
+		x := r.find(t, "display", mime)
+		t.Logf("%s: %d bytes, %d×%d", mime, x.Size, x.Width, x.Height)
+		if x.Size > budget {
+			t.Errorf("%s has %d bytes, budget %d", mime, x.Size, budget)
+		}
+		if x.Width < 800 {
+			t.Errorf("%s is %d wide: shrunk more than its budget asks", mime, x.Width)
+		}
+	}
+	if x := r.find(t, "display", "image/jpeg"); r.Part.Width != x.Width || r.Part.Height != x.Height {
+		t.Errorf("the part is %d×%d, its default rendition %d×%d", r.Part.Width, r.Part.Height, x.Width, x.Height)
+	}
+}
+
+func TestThriftGivesUpQualityBeforeSize(t *testing.T) {
+	im := transcode.ImageOut{Width: 1000, Height: 500, Quality: 82}
+	got := thrift(im)[:5]
+	want := []attempt{{1000, 500, 75}, {1000, 500, 70}, {800, 400, 70}, {800, 400, 60}, {640, 320, 70}}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Fatalf("%v, want %v", got, want)
+		}
+	}
+	for _, a := range thrift(transcode.ImageOut{Width: 10, Height: 10, Quality: 50}) {
+		if a.quality != 50 || a.width == 10 {
+			t.Errorf("%v from quality 50", a)
+		}
+	}
+}
+
+// screenshot is even areas with thin lines of text on them.
+func screenshot(w, h int) *image.NRGBA {
+	img := image.NewNRGBA(image.Rect(0, 0, w, h))
+	for y := range h {
+		for x := range w {
+			c := color.NRGBA{R: 250, G: 250, B: 252, A: 255}
+			if y%40 < 14 && (x*7+y*3)%31 < 6 {
+				c = color.NRGBA{R: 20, G: 20, B: 24, A: 255}
+			}
+			img.SetNRGBA(x, y, c)
+		}
+	}
+	return img
+}
+
+func TestScreenshotsAreLossless(t *testing.T) {
+	src := screenshot(900, 700)
+	dir, f := staged(t, pngOf(t, src))
+	got := mustProcess(t, dir, f).pixels(t, "display", "image/webp")
+	for y := range got.h {
+		for x := range got.w {
+			if got.at(x, y) != rgb(src.NRGBAAt(x, y)) {
+				t.Fatalf("pixel %d, %d is %v, was %v", x, y, got.at(x, y), src.NRGBAAt(x, y))
+			}
+		}
+	}
+	dir, f = staged(t, jpegOf(t, src))
+	if x := mustProcess(t, dir, f).pixels(t, "display", "image/webp"); x.at(5, 5) == x.at(6, 5) && flat(x.pix, 3) && x.at(0, 0) == rgb(src.NRGBAAt(0, 0)) {
+		t.Log("a JPEG of a screenshot stays lossy, and by chance looks alike")
+	}
+}
+
+// The safe rendition's limits: alike at 12 pixels (mean levels), and no contrast left in finer detail than its tiny raster can hold.
+const (
+	blurAlike    = 12.0
+	blurFineEdge = 0.04 // of full contrast, between neighbours one tiny-raster pixel apart
+)
+
+func TestBlurredShowsNoDetail(t *testing.T) {
+	w, h := 1280, 960
+	img := card(w, h)
+	for y := range h { // text-like stripes, 8 px period, on the left half
+		for x := range w / 2 {
+			if x/4%2 == 0 {
+				img.SetNRGBA(x, y, color.NRGBA{A: 255})
+			}
+		}
+	}
+	dir, f := staged(t, jpegOf(t, img))
+	r := mustProcess(t, dir, f)
+	x := r.find(t, "blurred", "image/jpeg")
+	if x.Class != pipeline.ClassSafe || x.Width != 640 || x.Height != 480 {
+		t.Errorf("%+v", x)
+	}
+	blurred := r.pixels(t, "blurred", "image/jpeg")
+	if d := apart(t, blurred.shrunkTo(12, 9), decoded(t, filepath.Join(dir, f.Path)).shrunkTo(12, 9)); d > blurAlike {
+		t.Errorf("at 12 px it is %.1f levels from the original", d)
+	}
+	if c := fineContrast(blurred, 8); c > blurFineEdge {
+		t.Errorf("contrast of %.3f is left in detail of 8 px", c)
+	}
+	if c := fineContrast(decoded(t, filepath.Join(dir, f.Path)), 8); c < 8*blurFineEdge {
+		t.Errorf("the original has a contrast of %.3f only: nothing is proved", c)
+	}
+}
+
+// fineContrast is the strongest second difference of luma over half a period, along rows and columns, averaged over lines: what a wave
+// of that period in pixels would leave. 1 is black against white.
+func fineContrast(r raster, period int) float64 {
+	step, most := period/2, 0.0
+	luma := func(x, y int) float64 {
+		c := r.at(x, y)
+		return (0.2126*c[0] + 0.7152*c[1] + 0.0722*c[2]) / 255
+	}
+	for x := step; x < r.w-step; x++ {
+		sum := 0.0
+		for y := range r.h {
+			sum += math.Abs(luma(x-step, y)-2*luma(x, y)+luma(x+step, y)) / 2
+		}
+		most = max(most, sum/float64(r.h))
+	}
+	for y := step; y < r.h-step; y++ {
+		sum := 0.0
+		for x := range r.w {
+			sum += math.Abs(luma(x, y-step)-2*luma(x, y)+luma(x, y+step)) / 2
+		}
+		most = max(most, sum/float64(r.w))
+	}
+	return most
+}
+
+// Two pictures that differ in fine detail only must have the same safe rendition, to within what JPEG makes of rounding.
+func TestBlurredForgetsFineDetail(t *testing.T) {
+	shown := func(inverted bool) raster {
+		img := image.NewNRGBA(image.Rect(0, 0, 1280, 1280))
+		for y := range 1280 {
+			for x := range 1280 {
+				on := (x/2+y/2)%2 == 0
+				v := uint8(40)
+				if on != inverted {
+					v = 210
+				}
+				img.SetNRGBA(x, y, color.NRGBA{R: v, G: v, B: v, A: 255})
+			}
+		}
+		dir, f := staged(t, pngOf(t, img))
+		return mustProcess(t, dir, f).pixels(t, "blurred", "image/jpeg")
+	}
+	if d := apart(t, shown(false), shown(true)); d > 1 {
+		t.Errorf("%.2f levels tell the two apart", d)
+	}
+}
+
+func TestVerifyFindsWhatDoesNotBelong(t *testing.T) {
+	dir, f := staged(t, pngOf(t, card(cardW, cardH)))
+	r := mustProcess(t, dir, f)
+	jpg, webp := r.find(t, "display", "image/jpeg"), r.find(t, "display", "image/webp")
+	read := func(x pipeline.Rendition) []byte {
+		data, err := os.ReadFile(filepath.Join(dir, x.Path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	chunk := func(id, body string) []byte {
+		data := appendChunk(read(webp), webpChunk{id, []byte(body)})
+		data[4], data[5], data[6] = byte(len(data)-8), byte((len(data)-8)>>8), byte((len(data)-8)>>16)
+		return data
+	}
+	for name, c := range map[string]struct {
+		of   pipeline.Rendition
+		data []byte
+	}{
+		"Exif":             {jpg, withSegment(read(jpg), 0xe1, exifBlock(1))},
+		"ICC":              {jpg, withSegment(read(jpg), 0xe2, []byte("ICC_PROFILE\x00\x01\x01x"))},
+		"IPTC":             {jpg, withSegment(read(jpg), 0xed, []byte("Photoshop 3.0\x008BIM"))},
+		"comment":          {jpg, withSegment(read(jpg), 0xfe, []byte("hello"))},
+		"trailing bytes":   {jpg, append(read(jpg), "trailer"...)},
+		"cut short":        {jpg, read(jpg)[:len(read(jpg))-2]},
+		"another type":     {jpg, read(webp)},
+		"empty":            {jpg, nil},
+		"WebP Exif":        {webp, chunk("EXIF", "II*\x00")},
+		"WebP XMP":         {webp, chunk("XMP ", "<x/>")},
+		"WebP profile":     {webp, chunk("ICCP", "abcd")},
+		"WebP, cut short":  {webp, read(webp)[:len(read(webp))-1]},
+		"WebP, more bytes": {webp, append(read(webp), 0)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := c.of
+			x.Path, x.Size = "bad", int64(len(c.data))
+			if err := os.WriteFile(filepath.Join(dir, "bad"), c.data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := Verify(dir, x); codeOf(err) != pipeline.CodeEncodeFailed {
+				t.Errorf("%v, want encode_failed", err)
+			}
+		})
+	}
+	wrong := jpg
+	wrong.Width++
+	for name, x := range map[string]pipeline.Rendition{"size": wrong, "path": {Path: "../x", MIME: "image/jpeg"}, "gone": {Path: "gone", MIME: "image/jpeg"}} {
+		if err := Verify(dir, x); codeOf(err) != pipeline.CodeEncodeFailed {
+			t.Errorf("%s: %v, want encode_failed", name, err)
+		}
+	}
+}
