@@ -49,7 +49,8 @@ func TestVerdict(t *testing.T) {
 func TestRetryDelay(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.RetryFirst, cfg.RetryMost = time.Second, time.Minute
-	for retried, most := range map[int]time.Duration{0: time.Second, 1: 2 * time.Second, 5: 32 * time.Second, 6: time.Minute, 500: time.Minute} {
+	longest := map[int]time.Duration{0: time.Second, 1: 2 * time.Second, 5: 32 * time.Second, 6: time.Minute, 500: time.Minute}
+	for retried, most := range longest {
 		for range 100 {
 			if d := cfg.retryDelay(retried, errors.New("x"), nil); d < most/2 || d > most {
 				t.Fatalf("after %d: %v, want %v to %v", retried, d, most/2, most)

@@ -63,12 +63,15 @@ func StartS3(t testing.TB) *S3 {
 	t.Helper()
 	binary := versitygw()
 	if binary == "" {
-		missing(t, "versitygw is not there; make tools builds bin/tools/versitygw, or set NINEFOLD_VERSITYGW")
+		missing(t, "versitygw is not there; build it into bin/tools/versitygw, or set NINEFOLD_VERSITYGW to its path")
 	}
 	addr, dir := freeAddr(t), t.TempDir()
 	s := &S3{Endpoint: "http://" + addr, AccessKey: "ninefold-test", SecretKey: "ninefold-test-secret", Region: "us-east-1", Dir: dir}
-	s.Server = &Server{Addr: addr, hello: "GET / HTTP/1.0\r\n\r\n", argv: []string{binary, "--port", addr, "--region", s.Region, "--quiet", "posix", dir},
-		env: []string{"ROOT_ACCESS_KEY=" + s.AccessKey, "ROOT_SECRET_KEY=" + s.SecretKey}}
+	s.Server = &Server{
+		Addr: addr, hello: "GET / HTTP/1.0\r\n\r\n",
+		argv: []string{binary, "--port", addr, "--region", s.Region, "--quiet", "posix", dir},
+		env:  []string{"ROOT_ACCESS_KEY=" + s.AccessKey, "ROOT_SECRET_KEY=" + s.SecretKey},
+	}
 	s.startFor(t)
 	return s
 }

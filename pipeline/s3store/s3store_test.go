@@ -69,7 +69,7 @@ func TestStore(t *testing.T) {
 }
 
 // proxied returns a store that reaches versitygw through handle; without it the request goes on unchanged.
-func proxied(t *testing.T, s3 *pipelinetest.S3, bucket string, handle func(w http.ResponseWriter, r *http.Request, next http.Handler)) *s3store.Store {
+func proxied(t *testing.T, s3 *pipelinetest.S3, bucket string, handle func(http.ResponseWriter, *http.Request, http.Handler)) *s3store.Store {
 	t.Helper()
 	target, err := url.Parse(s3.Endpoint)
 	if err != nil {
