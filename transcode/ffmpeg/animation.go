@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	ff "github.com/u2takey/ffmpeg-go"
 
@@ -51,19 +52,34 @@ func (r RawFrames) check(dir string, plan *transcode.VideoPlan) error {
 	return nil
 }
 
-// source reads the frames and sets each to its time. The limit is applied after that: before it the frames have no times.
+// source reads the frames and sets each to its time.
 func (r RawFrames) source(plan *transcode.VideoPlan) source {
 	in := ff.Input("file:"+r.Path, ff.KwArgs{
 		"format": "rawvideo", "pixel_format": "rgba", "video_size": fmt.Sprintf("%dx%d", r.W, r.H), "framerate": rawHz,
 		"protocol_whitelist": "file,pipe",
 	})
-	v := in.Get("v:0").Filter("setpts", ff.Args{r.times()})
-	limit := seconds(plan.Time.StartMS + plan.Time.ReadMS())
-	v = v.Filter("trim", nil, ff.KwArgs{"start": seconds(plan.Time.StartMS), "end": limit}).Filter("setpts", ff.Args{"PTS-STARTPTS"})
-	return source{picture: v}
+	v := in.Get("v:0").Filter("settb", ff.Args{"1/1000"}).Filter("setpts", ff.Args{r.times()})
+	return source{picture: earlier(v, plan)}
 }
 
-// times is the timestamp of frame N: the sum of the delays before it. Its value for the frame after the last ends the animation.
+// imageSource opens a GIF or APNG, once round. A file without delays, or with delays of less than 10 ms, is shown as browsers
+// show it; ffmpeg does so by itself for GIF.
+func imageSource(f pipeline.File, plan *transcode.VideoPlan) source {
+	opts := ff.KwArgs{"ignore_loop": 1}
+	if f.Type.Demuxer == pipeline.TypeAPNG.Demuxer {
+		opts["default_fps"], opts["max_fps"] = 1000/shownDelayMS, 1000/shortDelayMS-1
+	}
+	v := Input(f, opts).Get(strconv.Itoa(plan.VideoIndex)).Filter("settb", ff.Args{"1/1000"})
+	return source{picture: earlier(v, plan)}
+}
+
+// earlier makes an animation begin at its trim. Neither format can be searched, and the frame that stands when the trim begins came
+// before it: all frames up to there are moved to 0, where the last of them is the one that shows. Its end is cut where it is written.
+func earlier(v *ff.Stream, plan *transcode.VideoPlan) *ff.Stream {
+	return v.Filter("setpts", ff.Args{fmt.Sprintf("max(0,PTS-%d)", plan.Time.StartMS)})
+}
+
+// times is the timestamp of frame N, milliseconds: the sum of the delays before it. Its value for the frame after the last ends the animation.
 func (r RawFrames) times() string {
 	starts, indices := make([]int, len(r.DelaysMS)+1), make([]int, len(r.DelaysMS)+1)
 	for i, d := range r.DelaysMS {
@@ -73,5 +89,5 @@ func (r RawFrames) times() string {
 		starts[i+1], indices[i+1] = starts[i]+d, i+1
 	}
 	term := func(n int) string { return fmt.Sprintf("eq(N,%d)*%d", n, starts[n]) }
-	return fmt.Sprintf("(%s)/1000/TB", searchTree("N", indices, term))
+	return searchTree("N", indices, term)
 }

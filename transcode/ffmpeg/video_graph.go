@@ -22,15 +22,12 @@ type source struct {
 // fileSource opens f for plan: only the stretch that is delivered, and as the file stores it. ffmpeg's own rotation is off, because
 // it would turn before scaling and follow a matrix that changes in mid-stream; the plan turns after scaling instead.
 func fileSource(f pipeline.File, plan *transcode.VideoPlan) source {
+	if plan.Samples.All {
+		return imageSource(f, plan)
+	}
 	opts := ff.KwArgs{"noautorotate": "", "t": seconds(plan.Time.ReadMS())}
 	if plan.Time.StartMS > 0 {
 		opts["ss"] = seconds(plan.Time.StartMS)
-	}
-	if f.Type.Family == pipeline.FamilyImage {
-		opts["ignore_loop"] = 1
-	}
-	if f.Type.Demuxer == pipeline.TypeAPNG.Demuxer {
-		opts["default_fps"], opts["max_fps"] = 10, 99 // no delay, or less than 10 ms: browsers show 100 ms
 	}
 	in := Input(f, opts)
 	s := source{picture: in.Get(strconv.Itoa(plan.VideoIndex))}
@@ -67,8 +64,9 @@ func (j *videoJob) graph() (*graph, error) {
 	}
 	split := v.Split()
 	g := &graph{out: j.out, picture: split.Get("0"), looks: split.Get("1")}
-	if p.FPS > 0 && j.plan.Samples.All {
+	if j.plan.Samples.All {
 		g.picture = g.picture.Filter("fps", ff.Args{rateString(p.FPS)})
+		g.looks = selected(g.looks, "lt(t,"+seconds(j.plan.Time.ReadMS())+")")
 	}
 	return g, nil
 }
@@ -242,6 +240,9 @@ func (g *graph) playback(plan *transcode.VideoPlan, sound *ff.Stream) *ff.Stream
 		"force_key_frames": fmt.Sprintf("expr:gte(t,n_forced*%s)", rateString(e.GOPSeconds)),
 		"colorspace":       "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv",
 	})
+	if plan.Samples.All {
+		opts["t"] = seconds(plan.Time.ReadMS())
+	}
 	streams := []*ff.Stream{g.picture}
 	if sound != nil {
 		streams = append(streams, sound)
@@ -266,7 +267,8 @@ func merge(all ...ff.KwArgs) ff.KwArgs { return ff.MergeKwArgs(all) }
 func (g *graph) lookOutputs(plan *transcode.VideoPlan) []*ff.Stream {
 	if plan.Samples.All {
 		split := g.looks.Split()
-		return []*ff.Stream{g.frames(split.Get("0"), plan), g.stills(selected(split.Get("1"), "eq(n,0)"), posterPrefix, 1)}
+		first := selected(split.Get("1"), "eq(pts,0)") // of several that a trim left at 0 the last one written stays, as in the video
+		return []*ff.Stream{g.frames(split.Get("0"), plan), g.stills(first, posterPrefix, plan.Samples.Most)}
 	}
 	grid := selected(g.looks.Filter("fps", ff.Args{strconv.Itoa(transcode.SampleHz)}), pickTicks(plan.Samples.Ticks, plan.Posters.Ticks))
 	split := grid.Split()

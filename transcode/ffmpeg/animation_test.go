@@ -1,0 +1,249 @@
+package ffmpeg
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"image"
+	"image/color"
+	"image/gif"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/transcode"
+)
+
+// blink makes a GIF of 64 × 48 whose frames are these greys, with these delays in hundredths; grey 1 is transparent.
+func blink(t *testing.T, greys []uint8, delays []int) []byte {
+	t.Helper()
+	pal := color.Palette{color.NRGBA{}}
+	for g := range 255 {
+		pal = append(pal, color.NRGBA{uint8(g), uint8(g), uint8(g), 255})
+	}
+	anim := &gif.GIF{Config: image.Config{ColorModel: pal, Width: 64, Height: 48}}
+	for i, g := range greys {
+		frame := image.NewPaletted(image.Rect(0, 0, 64, 48), pal)
+		index := g + 1
+		if g == 1 {
+			index = 0
+		}
+		for p := range frame.Pix {
+			frame.Pix[p] = index
+		}
+		anim.Image, anim.Delay, anim.Disposal = append(anim.Image, frame), append(anim.Delay, delays[i]), append(anim.Disposal, gif.DisposalBackground)
+	}
+	var out bytes.Buffer
+	if err := gif.EncodeAll(&out, anim); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func times(samples []pipeline.Sample) (at []int64) {
+	for _, s := range samples {
+		at = append(at, s.AtMS)
+	}
+	return at
+}
+
+// TestGIFTiming wants delays of 0 and 1 to be shown for 100 ms, as browsers do, and the last frame to stand as long as it says.
+func TestGIFTiming(t *testing.T) {
+	k := newVideoKit(t)
+	k.write("a.gif", blink(t, []uint8{40, 200, 40, 200}, []int{0, 1, 20, 100}))
+	res, _ := k.video("a.gif")
+	r := res.Rendered
+	if got := times(r.Samples); !slices.Equal(got, []int64{0, 100, 200, 400}) || r.Planned != 4 {
+		t.Errorf("samples at %v of %d", got, r.Planned)
+	}
+	if p := r.Part; p.Presentation != transcode.PresentGIF || *p.HasAudio || abs(p.DurationMS-1400) > 34 || len(p.Warnings) > 0 {
+		t.Errorf("%+v", p)
+	}
+	for at, want := range map[int64]float64{0: 40, 150: 200, 350: 40, 420: 200, 1350: 200} {
+		if got := meanLuma(k.frame(r.Part.Renditions[0].Path, at)); got < want-10 || got > want+10 {
+			t.Errorf("at %d ms: luma %.0f, want %.0f", at, got, want)
+		}
+	}
+	if len(res.Posters) != 1 || res.Posters[0].AtMS != 0 || meanLuma(k.poster(res.Posters[0])) > 60 {
+		t.Errorf("the poster is not the first frame: %+v", res.Posters)
+	}
+}
+
+func TestAnimationOnWhite(t *testing.T) {
+	k := newVideoKit(t)
+	k.write("a.gif", blink(t, []uint8{1, 90, 1}, []int{20, 20, 20}))
+	res, _ := k.video("a.gif")
+	if got := meanLuma(k.sample(res.Rendered.Samples[0])); got < 250 {
+		t.Errorf("the classifier sees a transparent frame at luma %.0f", got)
+	}
+	if got := meanLuma(k.frame(res.Rendered.Part.Renditions[0].Path, 0)); got < 250 {
+		t.Errorf("a transparent frame is shown at luma %.0f", got)
+	}
+}
+
+func TestAPNG(t *testing.T) {
+	k := newVideoKit(t)
+	k.ffmpeg("-f", "lavfi", "-i", "testsrc2=s=65x49:r=5:d=1", "-pix_fmt", "rgba", "-f", "apng", "-plays", "0", "a.png")
+	res, plan := k.video("a.png")
+	p := res.Rendered.Part
+	if plan.Presentation != transcode.PresentGIF || p.Width != 64 || p.Height != 48 || abs(p.DurationMS-1000) > 34 || len(res.Rendered.Samples) != 5 {
+		t.Errorf("%d×%d, %d ms, %d samples", p.Width, p.Height, p.DurationMS, len(res.Rendered.Samples))
+	}
+}
+
+func TestAnimationEdits(t *testing.T) {
+	k := newVideoKit(t)
+	k.write("a.gif", blink(t, []uint8{40, 200, 40, 200}, []int{50, 50, 50, 50}))
+	res, _ := k.video("a.gif",
+		pipeline.Edit{Op: pipeline.OpTrim, StartMS: 500, EndMS: 1500},
+		pipeline.Edit{Op: pipeline.OpCrop, X: 0, Y: 0, W: 0.5, H: 1},
+		pipeline.Edit{Op: pipeline.OpCaption, Text: "x", Position: pipeline.CaptionBottom, Style: pipeline.CaptionBar})
+	p := res.Rendered.Part
+	if p.Width != 32 || p.Height != 48 || abs(p.DurationMS-1000) > 34 {
+		t.Errorf("%d×%d, %d ms", p.Width, p.Height, p.DurationMS)
+	}
+	first := k.frame(p.Renditions[0].Path, 0)
+	if c := first.RGBAAt(16, 12); c.R < 190 {
+		t.Errorf("the first frame after the trim is %v", c)
+	}
+	if !isMagenta(first, 0.9) {
+		t.Error("the caption is missing")
+	}
+}
+
+// TestRawFrames gives frames as libvips hands over those of an animated WebP.
+func TestRawFrames(t *testing.T) {
+	k := newVideoKit(t)
+	const w, h = 32, 20
+	var raw []byte
+	for _, c := range [][4]byte{{255, 0, 0, 255}, {0, 0, 0, 0}, {0, 0, 255, 255}} {
+		for range w * h {
+			raw = append(raw, c[:]...)
+		}
+	}
+	k.write("a.raw", raw)
+	m := pipeline.Media{MIME: "image/webp", Kind: pipeline.KindVideo, Animated: true, Width: w, Height: h, Frames: 3}
+	plan, err := transcode.NewPlan(pipeline.Item{ID: "i", Kind: pipeline.KindAuto}, m, transcode.DefaultProfile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	frames := RawFrames{Path: "a.raw", W: w, H: h, DelaysMS: []int{0, 250, 650}}
+	res, err := k.tools.Animation(context.Background(), k.dir, "webp", frames, plan.Video, nil, k.rises())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.tools.VerifyVideo(context.Background(), k.dir, res.Rendered.Part.Renditions[0]); err != nil {
+		t.Error(err)
+	}
+	if got := times(res.Rendered.Samples); !slices.Equal(got, []int64{0, 100, 350}) || abs(res.Rendered.Part.DurationMS-1000) > 34 {
+		t.Errorf("samples at %v, %d ms", got, res.Rendered.Part.DurationMS)
+	}
+	for i, want := range [][3]uint8{{255, 0, 0}, {255, 255, 255}, {0, 0, 255}} {
+		c := k.sample(res.Rendered.Samples[i]).RGBAAt(w/2, h/2)
+		if far(c.R, want[0]) || far(c.G, want[1]) || far(c.B, want[2]) {
+			t.Errorf("frame %d is %v, want %v", i, c, want)
+		}
+	}
+	frames.DelaysMS = frames.DelaysMS[:2]
+	_, err = k.tools.Animation(context.Background(), k.dir, "webp2", frames, plan.Video, nil, nil)
+	wantCode(t, err, pipeline.CodeInternal)
+}
+
+// TestManyFrames has as many frames as an animation may have; every one is looked at.
+func TestManyFrames(t *testing.T) {
+	delays := make([]int, 300)
+	for i := range delays {
+		delays[i] = 20 + i%3
+	}
+	raw := make([]byte, 8*8*4*len(delays))
+	for i := range raw {
+		raw[i] = 255
+	}
+	k := newVideoKit(t)
+	k.write("a.raw", raw)
+	m := pipeline.Media{MIME: "image/webp", Kind: pipeline.KindVideo, Animated: true, Width: 8, Height: 8, Frames: len(delays)}
+	plan, err := transcode.NewPlan(pipeline.Item{ID: "i", Kind: pipeline.KindAuto}, m, transcode.DefaultProfile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := k.tools.Animation(context.Background(), k.dir, "many", RawFrames{Path: "a.raw", W: 8, H: 8, DelaysMS: delays}, plan.Video, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := len(res.Rendered.Samples); got != 300 || res.Rendered.Samples[299].AtMS != 299/3*63+41 {
+		t.Errorf("%d samples, the last at %d ms", got, res.Rendered.Samples[got-1].AtMS)
+	}
+}
+
+// TestVideoArguments is the golden of the vectors: what ffmpeg is asked for, and in which order.
+func TestVideoArguments(t *testing.T) {
+	plan := &transcode.VideoPlan{
+		Presentation: transcode.PresentVideo, Method: transcode.MethodTranscode, VideoIndex: 2, AudioIndex: 1,
+		Time: transcode.VideoTime{StartMS: 1500, LengthMS: 3000, LimitMS: 180_000, ExpectMS: 3000},
+		Picture: transcode.VideoPicture{
+			Crop: &transcode.Rect{X: 2, Y: 4, W: 600, H: 400}, ScaleWidth: 300, ScaleHeight: 200, Turn: 90, Mirror: true, Width: 200, Height: 300,
+			Color: transcode.VideoColor{Method: transcode.ColorMatrix, Matrix: "smpte170m", Range: "pc"},
+			Steps: []transcode.Step{{Op: pipeline.OpAdjust, Contrast: 0.5}},
+		},
+		Encode:  transcode.VideoEncode{CRF: 23, Preset: "veryfast", MaxRate: 1000, BufferSize: 2000, GOPSeconds: 2, AudioRate: 128_000},
+		Samples: transcode.SamplePlan{Most: 2, Ticks: []int{0, 40}, Width: 200, Height: 300},
+		Posters: transcode.PosterTimes{WantedTick: -1, Ticks: []int{0, 30}},
+	}
+	j := videoJob{out: "o", plan: plan, src: fileSource(pipeline.File{Path: "in.mov", Type: pipeline.TypeMOV}, plan)}
+	g, err := j.graph()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args, err := BuildArgs(append(g.lookOutputs(plan), g.playback(plan, j.src.sound))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Join(args, " ")
+	for _, want := range goldenParts() {
+		at := strings.Index(got, want)
+		if at < 0 {
+			t.Fatalf("missing, or out of order: %q\nin: %s", want, got)
+		}
+		got = got[at+len(want):]
+	}
+	if got != "" {
+		t.Errorf("more than wanted: %q", got)
+	}
+}
+
+func goldenParts() []string {
+	still := "-enc_time_base:v 1/1000 -fflags +bitexact -fps_mode:v passthrough -frame_pts 1 -frames:v "
+	return []string{
+		"-f mov ", "-format_whitelist mov ", "-noautorotate ", "-protocol_whitelist file,pipe -ss 1.500 -t 3.000 -i file:in.mov ",
+		`-filter_complex [0:2]setpts=if(eq(N\,0)\,0\,PTS)[s0];[s0]crop=h=400:w=600:x=2:y=4[s1];`,
+		`[s1]scale=flags=bicubic:h=200:in_color_matrix=smpte170m:in_range=pc:out_color_matrix=bt709:out_range=tv:w=300[s2];[s2]format=yuv420p[s3];`,
+		`[s3]setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:field_mode=prog:range=tv[s4];[s4]hflip[s5];`,
+		`[s5]transpose=dir=clock[s6];[s6]setsar=1[s7];[s7]eq=brightness=0.0000:contrast=1.5000:saturation=1.0000[s8];[s8]split=2[s9][s10];`,
+		`[s10]fps=30[s11];[s11]select=eq(pts\,0)+eq(pts\,30)+eq(pts\,40)[s12];[s12]split=2[s13][s14];`,
+		`[s13]scale=flags=area:h=300:in_color_matrix=bt709:in_range=tv:out_range=pc:w=200[s15];[s15]format=rgb24[s16];[s16]settb=1/1000[s17];`,
+		`[s14]select=eq(pts\,0)+eq(pts\,30)[s18];`, `[s20]settb=1/1000[s21] `,
+		"-map [s17] -f image2 -c:v rawvideo ", still + "4 o/frames/frame-%d.rgb ",
+		"-map [s21] -f image2 -c:v png -compression_level 1 ", still + "2 o/poster-%d.png ",
+		"-map [s9] -map 0:1 -f mp4 -ac 2 -af aresample=async=1:first_pts=0 -ar 48000 -b:a 128000 -bsf:v filter_units=remove_types=6 -bufsize 2000 ",
+		"-c:a aac -c:v libx264 -color_primaries bt709 -color_range tv -color_trc bt709 -colorspace bt709 -crf 23 -dn -enc_time_base:v 1/90000 ",
+		"-fflags +bitexact -flags:a +bitexact -flags:v +bitexact -force_key_frames expr:gte(t,n_forced*2) -fps_mode:v vfr -level:v 4.0 ",
+		"-map_chapters -1 -map_metadata -1 -maxrate 1000 -movflags +faststart -pix_fmt yuv420p -preset veryfast -profile:v high -sn ",
+		"-threads:v 4 o/playback.mp4",
+	}
+}
+
+func TestSearchTree(t *testing.T) {
+	keys := make([]int, 300)
+	for i := range keys {
+		keys[i] = 3 * i
+	}
+	k := newVideoKit(t)
+	raw := k.ffmpeg("-f", "lavfi", "-i", "color=s=2x2:r=30:d=40", "-vf", "select='"+pickTicks(keys)+"',format=gray", "-fps_mode", "passthrough", "-f", "rawvideo", "-")
+	if len(raw) != 4*300 {
+		t.Errorf("%d frames passed, want 300", len(raw)/4)
+	}
+	if got := fmt.Sprint(pickTicks(nil)); got != "0" {
+		t.Errorf("no ticks: %q", got)
+	}
+}
