@@ -1,7 +1,11 @@
 #include "bridge.h"
 
+// A hostile file can make libvips write hundreds of kilobytes of warnings; what matters comes back as an error.
+static void quiet(const char *domain, GLogLevelFlags level, const char *message, void *data) {}
+
 // Everything below the loaders we name stays shut, also for a file that a loader would open by itself.
 void nf_configure(void) {
+	g_log_set_handler("VIPS", G_LOG_LEVEL_WARNING | G_LOG_LEVEL_INFO, quiet, NULL);
 	vips_concurrency_set(1);
 	vips_cache_set_max(0);
 	vips_cache_set_max_mem(0);

@@ -4,8 +4,9 @@
 // Who does what, and why:
 //
 //   - bimg encodes every rendition (JPEG, WebP, AVIF), flattens transparency for JPEG, and tells what this libvips can load and save.
-//     It takes encoded bytes only, so it is handed each raster as an uncompressed TIFF made in memory. That detour costs 1 to 2 % of
-//     an encode, and leaves no way for metadata: there are none in the TIFF.
+//     It takes encoded bytes only, so it is handed each raster as an uncompressed TIFF made in memory. That detour costs
+//     two copies of the raster (3 megapixels: lost in the noise of a WebP encode of 250 ms, up to 20 ms of a JPEG's 65), and leaves
+//     no way for metadata: there are none in the TIFF.
 //   - bridge.c, our own few calls into libvips, does what bimg cannot: a header read with page count and without the whole file in
 //     memory, decoding that fails on a file cut short, one decode that many pictures are derived from, colour conversion before
 //     the profile is lost, resizing with weighted alpha, pixels in and out. bimg would decode once per rendition, at full size.

@@ -27,6 +27,7 @@ func TestEveryPhotoFixture(t *testing.T) {
 			start := time.Now()
 			r := mustProcess(t, dir, f)
 			t.Logf("%s: %d ms in all", name, time.Since(start).Milliseconds())
+			noTraces(t, r)
 			if r.media.Width != want.w || r.media.Height != want.h || r.media.Frames != 1 || r.media.Kind != pipeline.KindPhoto {
 				t.Errorf("probed %+v", r.media)
 			}

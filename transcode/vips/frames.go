@@ -36,7 +36,7 @@ func delays(path string, frames int) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	chunks, err := walkWebP(data)
+	chunks, err := webpChunks(data)
 	if err != nil {
 		return nil, err
 	}

@@ -54,6 +54,21 @@ func TestProbeAnimations(t *testing.T) {
 	}
 }
 
+// Bytes behind the picture are common and harmless.
+func TestTrailingBytesAreTaken(t *testing.T) {
+	plain := pngOf(t, card(cardW, cardH))
+	for name, data := range map[string][]byte{
+		"JPEG": jpegOf(t, card(cardW, cardH)), "PNG": plain, "WebP": converted(t, plain, ".webp", "[Q=95]", "copy"),
+	} {
+		dir, f := staged(t, append(data, "a motion photo's video"...))
+		r := mustProcess(t, dir, f)
+		if len(r.Part.Warnings) != 0 {
+			t.Errorf("%s: warnings %v", name, r.Part.Warnings)
+		}
+		everywhere(t, r, wholeCard)
+	}
+}
+
 func TestFrames(t *testing.T) {
 	dir, f := staged(t, animatedWebP(t))
 	raw := filepath.Join(dir, "frames.rgba")

@@ -93,9 +93,9 @@ func webpStructure(s source, m *pipeline.Media) error {
 	if err != nil {
 		return err
 	}
-	chunks, err := walkWebP(data)
-	if len(chunks) == 0 {
-		return err // trailing bytes and a last chunk cut short are the decoder's to judge
+	chunks, err := webpChunks(data)
+	if err != nil {
+		return err
 	}
 	delays := webpDelays(chunks)
 	m.Frames = max(1, len(delays))

@@ -24,6 +24,20 @@ func walkWebP(data []byte) ([]webpChunk, error) {
 	return riffChunks(data[12:])
 }
 
+// webpChunks lists what chunks there are in a sender's file: bytes behind the picture and a last chunk cut short are the decoder's
+// to judge.
+func webpChunks(data []byte) ([]webpChunk, error) {
+	if len(data) < 12 || string(data[:4]) != "RIFF" || string(data[8:12]) != "WEBP" {
+		return nil, errWebP
+	}
+	end := min(int64(binary.LittleEndian.Uint32(data[4:]))+8, int64(len(data)))
+	chunks, err := riffChunks(data[12:max(12, end)])
+	if len(chunks) == 0 {
+		return nil, errors.Join(errWebP, err)
+	}
+	return chunks, nil
+}
+
 func riffChunks(data []byte) ([]webpChunk, error) {
 	var out []webpChunk
 	for len(data) > 0 {
