@@ -7,5 +7,5 @@
 // Every input is read the same way, by Input or InputArgs: the demuxer is forced to the sniffed type, protocols and demuxers are
 // whitelisted, and probing, allocations, pixels and streams are bounded. A playlist under a media name is then not opened at all.
 //
-// A new kind of audio input: a row in pipeline's sniff table and a row in Needs, so that doctor asks for its demuxer and decoder.
+// A new kind of audio input: a row in pipeline's sniff table and its demuxer and decoder in decoders and needed.
 package ffmpeg

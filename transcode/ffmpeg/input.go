@@ -2,6 +2,7 @@ package ffmpeg
 
 import (
 	"maps"
+	"slices"
 	"strings"
 
 	ff "github.com/u2takey/ffmpeg-go"
@@ -22,7 +23,7 @@ const (
 )
 
 // decoders are the only ones that may be opened on a sender's bytes: the codecs of media.md's tables and what phones of the last
-// twenty years put into their containers. A stream of another codec is listed by Probe and cannot be decoded.
+// twenty years put into their containers. A file with a stream of another codec is CodeUnsupportedType.
 var decoders = []string{
 	"opus", "aac", "mp3float", "mp3", "vorbis", "flac", "alac", "amrnb", "amrwb", "adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms",
 	"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_u8", "pcm_s8",
@@ -30,10 +31,17 @@ var decoders = []string{
 	"h264", "hevc", "vp8", "vp9", "libdav1d", "av1", "mpeg4", "h263", "gif", "apng",
 }
 
-// InputArgs are the options that stand before -i for f, in the order ffmpeg-go gives them: the demuxer is forced to the sniffed
-// type, and nothing that the file names is opened.
+// alsoProbed are the decoders that ffprobe may open besides: of covers and subtitles, which are listed and then left out. ffprobe opens
+// one for every stream and gives up on a file where it may not.
+var alsoProbed = []string{
+	"mjpeg", "png", "bmp", "webp", "mov_text", "ass", "ssa", "srt", "subrip", "text", "webvtt", "dvdsub", "cc_dec",
+}
+
+// InputArgs are the options that stand before -i of ffprobe for f, in the order ffmpeg-go gives them: the demuxer is forced to the
+// sniffed type, and nothing that the file names is opened.
 func InputArgs(f pipeline.File) []string {
 	opts := inputOptions(f)
+	opts["codec_whitelist"] = strings.Join(append(slices.Clone(decoders), alsoProbed...), ",")
 	delete(opts, "format")
 	return append([]string{"-f", f.Type.Demuxer}, ff.ConvertKwargsToCmdLineArgs(opts)...)
 }

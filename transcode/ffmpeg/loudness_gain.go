@@ -50,23 +50,22 @@ func planGain(l loudness, p transcode.VoiceProfile) gainPlan {
 	return gainPlan{DB: db, Capped: db < want}
 }
 
-// normalise brings x to the target in place and returns what was measured before and after, and what was done.
-func normalise(x []float32, p transcode.VoiceProfile) (in, out loudness, plan gainPlan) {
-	m := newMeter(x)
-	in = m.loudness()
-	plan = planGain(in, p)
-	ceiling := p.MaxPeakDB - codecMargin
+// normalise carries plan out on x, which m has metered, and returns what is then in x. Every note but silence goes under the
+// limiter: what is encoded again overshoots. The plan is corrected to the gain given.
+func normalise(x []float32, m meter, plan *gainPlan, p transcode.VoiceProfile) loudness {
+	in, ceiling := m.loudness(), p.MaxPeakDB-codecMargin
 	if plan.Silent || in.Peak+plan.DB <= ceiling {
 		scale(x, plan.DB)
-		return in, loudness{LUFS: in.LUFS + plan.DB, Peak: in.Peak + plan.DB, Busy: in.Busy}, plan
+		return loudness{LUFS: in.LUFS + plan.DB, Peak: in.Peak + plan.DB, Busy: in.Busy}
 	}
 	most := plan.DB
-	if in.Busy >= minBusy {
+	if in.Busy >= minBusy && !plan.Leave {
 		most = math.Max(most, math.Min(p.MaxGainDB, ceiling-in.Peak+maxLimit))
 	}
+	var out loudness
 	out, plan.DB = limitTo(x, m, plan.DB, most, ceiling)
 	plan.Capped = plan.Capped || out.LUFS < p.TargetLUFS-p.WindowLU
-	return in, out, plan
+	return out
 }
 
 // limitTo applies db of gain under the limiter, and up to most to make up for the loudness that limiting takes. The gain is searched

@@ -23,7 +23,8 @@ const probeEntries = "format=format_name,duration,start_time,bit_rate,nb_streams
 
 // Probe reads f's headers with one ffprobe process. dir is the workspace.
 //
-//  1. Bytes that are not of the sniffed type, or hold no stream, are CodeCorrupt.
+//  1. Bytes that are not of the sniffed type, or hold no stream, are CodeCorrupt; a stream of a format that is not taken, covers and
+//     subtitles apart, is CodeUnsupportedType.
 //  2. Without a real picture stream, a cover picture is none, the kind is voice; Audio is nil where there is no sound either.
 //  3. GIF and APNG are videos with more than one frame and photos with one.
 //  4. DurationMS is 0 where a format has no duration of its own and only its bit rate could be guessed from: MP3, ADTS, AMR.
@@ -49,7 +50,7 @@ func (t Tools) probe(ctx context.Context, dir string, f pipeline.File) ([]byte, 
 	}
 	args = append(args, "-show_entries", probeEntries, "-of", "json", "-i", inputName(f))
 	out := &capped{left: probeCap}
-	p := process{name: t.FFprobe, args: args, run: Run{Dir: dir, Stdout: out}}
+	p := process{name: t.FFprobe, args: args, run: Run{Dir: dir, Stdout: out}, probes: true}
 	if err := p.start(ctx); err != nil {
 		return nil, err
 	}
@@ -131,7 +132,11 @@ func (p probed) animation(m *pipeline.Media) {
 	if m.Video == nil {
 		return
 	}
-	m.Frames = int(whole(p.Streams[m.Video.Index].Packets))
+	for _, s := range p.Streams {
+		if s.Index == m.Video.Index {
+			m.Frames = int(whole(s.Packets))
+		}
+	}
 	m.Animated = m.Frames > 1
 	if !m.Animated {
 		m.Kind = pipeline.KindPhoto

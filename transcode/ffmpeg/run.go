@@ -127,6 +127,7 @@ type process struct {
 	args     []string
 	run      Run
 	progress *os.File // the child's end, closed by start once the child has it
+	probes   bool     // every stream's decoder is on the list, or the file is refused
 }
 
 func (p process) start(ctx context.Context) error {
@@ -224,12 +225,17 @@ var encodeTroubles = []string{
 	"Error initializing the muxer", "encoding failed", "for encoding", "Error writing trailer", "File too large",
 }
 
+// notAllowed is what a decoder outside of the list says.
+const notAllowed = "not on whitelist"
+
 func (p process) exited(cause error, log string) error {
 	switch {
 	case containsAny(log, diskTroubles):
 		return pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Run", cause)
 	case containsAny(log, encodeTroubles):
 		return refuse(pipeline.CodeEncodeFailed, cause)
+	case p.probes && strings.Contains(log, notAllowed):
+		return refuse(pipeline.CodeUnsupportedType, cause)
 	case p.run.Failed != "":
 		return refuse(p.run.Failed, cause)
 	}
@@ -238,10 +244,11 @@ func (p process) exited(cause error, log string) error {
 
 // refusals are what the sender reads.
 var refusals = map[pipeline.Code]string{
-	pipeline.CodeCorrupt:       "the file is damaged or cut short; send it again",
-	pipeline.CodeEncodeFailed:  "the file could not be converted; send it in another format",
-	pipeline.CodeDecodeTimeout: "the file took too long to decode; send a shorter or simpler one",
-	pipeline.CodeEngineCrashed: "the file cannot be decoded safely; send it in another format",
+	pipeline.CodeCorrupt:         "the file is damaged or cut short; send it again",
+	pipeline.CodeEncodeFailed:    "the file could not be converted; send it in another format",
+	pipeline.CodeDecodeTimeout:   "the file took too long to decode; send a shorter or simpler one",
+	pipeline.CodeUnsupportedType: "the file holds a format that is not taken; send it in another one",
+	pipeline.CodeEngineCrashed:   "the file cannot be decoded safely; send it in another format",
 }
 
 func refuse(code pipeline.Code, cause error) error {

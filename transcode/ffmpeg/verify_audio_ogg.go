@@ -209,24 +209,19 @@ func oggSum(crc uint32, p []byte) uint32 {
 }
 
 // sameOpus reports whether the file at path is one clean mono Opus stream of exactly n samples, so that its packets may be passed on.
-func sameOpus(path string, n int) bool {
+func sameOpus(path string, n int64) bool {
 	f, err := os.Open(path)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
 	o, err := readOpus(f)
-	return err == nil && o.Ended && o.Channels == 1 && o.Samples == int64(n)
+	return err == nil && o.Ended && o.Channels == 1 && o.Samples == n
 }
 
-// endsOgg reports whether the file's last page is marked as its stream's last: a file cut short has none.
-func endsOgg(path string) bool {
-	f, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	in, last := bufio.NewReader(f), false
+// endsOgg reports whether the last page is whole and marked as its stream's last: a file cut short has none.
+func endsOgg(r io.Reader) bool {
+	in, last := bufio.NewReader(r), false
 	for {
 		page, err := readPage(in)
 		if err != nil {

@@ -31,11 +31,10 @@ func (t Tools) Voice(ctx context.Context, dir, out string, f pipeline.File, plan
 	if err != nil {
 		return nil, err
 	}
-	n, err := newNote(src, plan)
+	n, err := newNote(src, plan, plan.MayCopy && src.log == "" && sameOpus(filepath.Join(dir, f.Path), src.total))
 	if err != nil {
 		return nil, err
 	}
-	n.copy = plan.MayCopy && n.untouched && src.log == "" && sameOpus(filepath.Join(dir, f.Path), len(n.pcm))
 	if err := t.encodeVoice(ctx, dir, out, f, n, plan.Profile, progress); err != nil {
 		return nil, err
 	}
@@ -50,17 +49,16 @@ func (t Tools) Voice(ctx context.Context, dir, out string, f pipeline.File, plan
 
 // note is a voice note as it is published.
 type note struct {
-	pcm       []float32 // mono, 48 kHz
-	sourceMS  int64
-	trimmed   bool // cut at the longest note allowed
-	untouched bool // pcm is exactly what the source decodes to
-	copy      bool // the Ogg is the source's own packets
-	in, out   loudness
-	gain      gainPlan
+	pcm      []float32 // mono, 48 kHz
+	sourceMS int64
+	trimmed  bool // cut at the longest note allowed
+	copy     bool // the Ogg is the source's own packets
+	in, out  loudness
+	gain     gainPlan
 }
 
-// newNote selects, cuts and levels the decoded sound.
-func newNote(src *voicePCM, plan *transcode.VoicePlan) (*note, error) {
+// newNote selects, cuts and levels the decoded sound. A source that may be copied is left as it is if its level is good.
+func newNote(src *voicePCM, plan *transcode.VoicePlan, mayCopy bool) (*note, error) {
 	p := plan.Profile
 	selected := src.selected()
 	if selected < samples(p.MinMS) {
@@ -71,11 +69,18 @@ func newNote(src *voicePCM, plan *transcode.VoicePlan) (*note, error) {
 	}
 	n := &note{pcm: src.mono(), sourceMS: millisOf(src.total), trimmed: selected > samples(p.MaxMS)}
 	moved := removeOffset(n.pcm)
-	n.in, n.out, n.gain = normalise(n.pcm, p)
+	m := newMeter(n.pcm)
+	n.in = m.loudness()
+	n.gain = planGain(n.in, p)
+	n.copy = mayCopy && !moved && !n.trimmed && selected == src.total && (n.gain.Leave || n.gain.Silent)
+	if n.copy {
+		n.out = n.in
+		return n, nil
+	}
+	n.out = normalise(n.pcm, m, &n.gain, p)
 	if n.trimmed {
 		fadeOut(n.pcm, samples(p.FadeOutMS))
 	}
-	n.untouched = !moved && !n.trimmed && selected == src.total && (n.gain.Leave || n.gain.Silent)
 	return n, nil
 }
 

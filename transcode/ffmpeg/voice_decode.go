@@ -196,7 +196,7 @@ var lossMessages = []string{"Invalid data", "partial file", "runcat", "premature
 func (s *voicePCM) warnings(path string, typ pipeline.Type, claimedMS int64) []string {
 	missing := claimedMS - millisOf(s.total)
 	switch {
-	case missing > 250+claimedMS/50, typ == pipeline.TypeOgg && !endsOgg(path):
+	case missing > 250+claimedMS/50, cutShort(path, typ):
 		return []string{"truncated: the recording ends before it should; what could be decoded is delivered"}
 	case containsAny(s.log, lossMessages):
 		return []string{"truncated: the recording is damaged; what could be decoded is delivered"}
