@@ -193,7 +193,7 @@ func noise(w, h int) *image.NRGBA {
 }
 
 func TestByteBudget(t *testing.T) {
-	dir, f := staged(t, pngOf(t, noise(1600, 1200)))
+	dir, f := staged(t, pngOf(t, noise(2048, 1400)))
 	r := mustProcess(t, dir, f)
 	budget := transcode.DefaultProfile().Photo.DisplayBytes
 	for _, mime := range []string{"image/jpeg", "image/webp"} {
