@@ -224,7 +224,7 @@ func goldenParts() []string {
 		`[s13]scale=flags=area:h=300:in_color_matrix=bt709:in_range=tv:out_range=pc:w=200[s15];[s15]format=rgb24[s16];[s16]settb=1/1000[s17];`,
 		`[s14]select=eq(pts\,0)+eq(pts\,30)[s18];`, `[s20]settb=1/1000[s21] `,
 		"-map [s17] -f image2 -c:v rawvideo ", still + "4 o/frames/frame-%d.rgb ",
-		"-map [s21] -f image2 -c:v png -compression_level 1 ", still + "2 o/poster-%d.png ",
+		"-map [s21] -f image2 -c:v png -compression_level 0 ", still + "2 o/poster-%d.png ",
 		"-map [s9] -map 0:1 -f mp4 -ac 2 -af aresample=async=1:first_pts=0 -ar 48000 -b:a 128000 -bsf:v filter_units=remove_types=6 -bufsize 2000 ",
 		"-c:a aac -c:v libx264 -color_primaries bt709 -color_range tv -color_trc bt709 -colorspace bt709 -crf 23 -dn -enc_time_base:v 1/90000 ",
 		"-fflags +bitexact -flags:a +bitexact -flags:v +bitexact -force_key_frames expr:gte(t,n_forced*2) -fps_mode:v vfr -level:v 4.0 ",
