@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"context"
 	"errors"
 	"fmt"
 )
@@ -80,9 +79,9 @@ func Trouble(code Code, op string, err error) *Error {
 }
 
 var troubleMessage = map[Code]string{
-	CodeStorageUnavailable:    "the object store did not answer; the job is tried again",
-	CodeClassifierUnavailable: "the classifier did not answer; the scan is tried again",
-	CodeInternal:              "the worker failed on its own account; the job is tried again",
+	CodeStorageUnavailable:    "the object store did not answer; send the message again later",
+	CodeClassifierUnavailable: "the classifier did not answer; send the message again later",
+	CodeInternal:              "the worker failed on its own account; send the message again later",
 }
 
 // Error says operation, code, message and cause, for a log.
@@ -122,15 +121,17 @@ func AsError(err error) *Error {
 	return Trouble(CodeInternal, "", err)
 }
 
-// Retryable is the one place that decides whether trying again may help. A result never is; a cancelled run always is.
+// Retryable is the one place that decides whether trying again may help. A result never is; a cancelled run, and whatever else
+// has no code, always is.
 func Retryable(err error) bool {
 	if err == nil {
 		return false
 	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return true
+	var coded *Error
+	if errors.As(err, &coded) { // a decode_timeout is a result, though its cause is a deadline
+		return coded.Code.Trouble()
 	}
-	return AsError(err).Code.Trouble()
+	return true
 }
 
 // Failure is an error on the wire.

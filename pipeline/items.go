@@ -45,7 +45,8 @@ func (r *run) close(c closer) {
 	}
 }
 
-// item gives one item's part. Only trouble of our own that is worth another attempt is an error.
+// item gives one item's part. Only trouble of our own that is worth another attempt is an error. On the last attempt even its
+// deadline costs only the items that were not done by then.
 func (r *run) item(ctx context.Context, it *itemRun) (Part, error) {
 	err := it.stages(ctx)
 	if err == nil {
@@ -54,7 +55,7 @@ func (r *run) item(ctx context.Context, it *itemRun) (Part, error) {
 	}
 	failure := AsError(err)
 	r.logItem(it, err)
-	if ctx.Err() != nil {
+	if errors.Is(ctx.Err(), context.Canceled) || errors.Is(context.Cause(ctx), errExpired) {
 		return Part{}, ctx.Err()
 	}
 	if Retryable(err) && !r.opts.Final {

@@ -140,8 +140,8 @@ func (r *run) manifest(ctx context.Context) (Manifest, error) {
 	if errors.Is(context.Cause(ctx), errExpired) {
 		return r.rejected(expired()), nil
 	}
-	if err != nil && r.opts.Final && ctx.Err() == nil {
-		return r.rejected(AsError(err)), nil
+	if err != nil && r.opts.Final && !errors.Is(ctx.Err(), context.Canceled) {
+		return r.rejected(AsError(err)), nil // an attempt's deadline included: a job must not run into it for ever
 	}
 	if err != nil {
 		return Manifest{}, err

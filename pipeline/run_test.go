@@ -298,6 +298,24 @@ func TestCancelEndsTheRun(t *testing.T) {
 	r.leavesNothing(t)
 }
 
+func TestTheLastAttemptsDeadlineCostsOnlyWhatIsNotDone(t *testing.T) {
+	r := newRig(t)
+	r.upload(t, "good", "fine")
+	r.upload(t, "slow", "hang")
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := r.Run(ctx, job("j1", "good", "slow"), pipeline.RunOptions{}); !pipeline.Retryable(err) {
+		t.Errorf("error %v, want another attempt", err)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	m, err := r.Run(ctx, job("j1", "good", "slow"), pipeline.RunOptions{Final: true})
+	if err != nil || m.Status != pipeline.StatusPartial || m.Parts[1].Error.Code != pipeline.CodeInternal {
+		t.Errorf("last attempt: %v, %s, want partial", err, m.Status)
+	}
+	r.leavesNothing(t)
+}
+
 func TestExpiryDuringTheRun(t *testing.T) {
 	r := newRig(t)
 	r.upload(t, "a", "hang")

@@ -63,7 +63,7 @@ type modelsVerifyCmd struct {
 func (c *modelsVerifyCmd) Run(a *app) error {
 	entries, err := models.Verify(c.Dir)
 	for _, e := range entries {
-		fmt.Fprintln(a.stdout, e)
+		fmt.Fprintf(a.stdout, "%-24s sha256:%s\n", e.ID, e.Model)
 	}
 	return err
 }

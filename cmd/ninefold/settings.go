@@ -49,10 +49,10 @@ type ModelSettings struct {
 type StoreSettings struct {
 	Store       string `help:"Where parts are kept: a directory, or s3://BUCKET[/PREFIX]." default:"ninefold-store" placeholder:"DIR|s3://…"`
 	Sources     string `help:"Where originals are read; empty = the same as store." placeholder:"DIR|s3://…"`
-	S3Endpoint  string `name:"s3-endpoint" help:"Address of the S3 server, as http://host:port." placeholder:"URL"`
-	S3Region    string `name:"s3-region" help:"Region of the buckets." default:"us-east-1"`
-	S3AccessKey string `name:"s3-access-key" help:"Access key; empty = AWS_ACCESS_KEY_ID, the shared credentials file, then the machine's role."`
-	S3SecretKey string `name:"s3-secret-key" help:"Secret key; set it in the environment, not on the command line." json:"-" secret:""`
+	S3Endpoint  string `name:"s3-endpoint" env:"NINEFOLD_S3_ENDPOINT" help:"Address of the S3 server, as http://host:port." placeholder:"URL"`
+	S3Region    string `name:"s3-region" env:"NINEFOLD_S3_REGION" help:"Region of the buckets." default:"us-east-1"`
+	S3AccessKey string `name:"s3-access-key" env:"NINEFOLD_S3_ACCESS_KEY" help:"Access key; empty = AWS_ACCESS_KEY_ID, the shared credentials file, then the machine's role."`
+	S3SecretKey string `name:"s3-secret-key" env:"NINEFOLD_S3_SECRET_KEY" help:"Secret key; set it in the environment, not on the command line." json:"-" secret:""`
 }
 
 // QueueSettings says which Redis is used.
