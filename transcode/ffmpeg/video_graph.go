@@ -335,8 +335,8 @@ func (g *graph) frames(v *ff.Stream, plan *transcode.VideoPlan) *ff.Stream {
 	return ff.Output([]*ff.Stream{v}, g.out+"/"+framesDir+"/"+framePrefix+"%d.rgb", merge(stillOptions(s.Most+len(plan.Posters.Ticks)), ff.KwArgs{"c:v": "rawvideo"}))
 }
 
-// stills writes at most so many full-size PNGs, named by their time. They are not compressed: one of them is read once, and deflate
-// took a tenth of the whole run.
+// stills writes at most so many full-size PNGs, named by their time. They are not compressed: each is read
+// once at most and then thrown away.
 func (g *graph) stills(v *ff.Stream, prefix string, most int) *ff.Stream {
 	v = rgb(v, ff.KwArgs{"flags": "bicubic+accurate_rnd+full_chroma_int"})
 	return ff.Output([]*ff.Stream{v}, g.out+"/"+prefix+"%d.png", merge(stillOptions(most), ff.KwArgs{"c:v": "png", "compression_level": 0}))
