@@ -143,6 +143,7 @@ func TestVoiceTakesEveryContainer(t *testing.T) {
 		"stereo.m4a":    {"-c:a", "aac", "-ac", "2"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			k := &videoKit{T: t, tools: k.tools, dir: k.dir}
 			k.ffmpeg(append(append([]string{"-i", "speech.wav"}, args...), name)...)
 			k.checkNote(k.mustNote(name), 1000, paddingMS)
@@ -180,6 +181,7 @@ func TestVoiceFixtures(t *testing.T) {
 		"hostile/file-type-fixture.amr": 0,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			k := newVideoKit(t)
 			part, err := k.note(k.fixture(name))
 			if err != nil {
@@ -313,6 +315,7 @@ func TestLoudnessReachesTheTarget(t *testing.T) {
 	lufs, _ := k.meterOf("speech.wav")
 	for _, input := range []float64{-35, -23, -16, -8} {
 		t.Run(fmt.Sprint(input), func(t *testing.T) {
+			t.Parallel()
 			k := &videoKit{T: t, tools: k.tools, dir: k.dir}
 			name := fmt.Sprintf("at%v.wav", -input)
 			k.ffmpeg("-i", "speech.wav", "-af", fmt.Sprintf("volume=%fdB", input-lufs), "-c:a", "pcm_f32le", name)
@@ -386,6 +389,7 @@ func TestOddSoundsMakeGoodNotes(t *testing.T) {
 		"infinite":   {2, interleave(func(v float32) float32 { return v * 1e30 }, func(v float32) float32 { return float32(math.NaN()) })},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			k := newVideoKit(t)
 			k.wav(name+".wav", c.channels, c.x)
 			part := k.mustNote(name + ".wav")
