@@ -12,6 +12,7 @@ import (
 // Config is shared by the client, the worker and the subscribers. They should agree on all but Concurrency.
 type Config struct {
 	RedisURL    string        // redis://[user:password@]host:port[/db], rediss:// for TLS, unix:///path/redis.sock
+	Embedded    bool          // the Redis is StartEmbedded's: it has no eviction policy that could be checked
 	Concurrency Concurrency   // of one worker
 	Timeouts    Timeouts      // of one attempt
 	Attempts    int           // the last of which turns our own trouble into a rejected part, 1 to 20

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -30,8 +31,16 @@ func connect(cfg Config) (*redis.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	silence()
 	return redis.NewClient(opts), nil
 }
+
+// silence keeps go-redis from writing to standard error by itself: what it has to say is in the errors it returns.
+var silence = sync.OnceFunc(func() { redis.SetLogger(silent{}) })
+
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
 
 // ackWithin bounds an acknowledgement whose own context has ended already.
 const ackWithin = 5 * time.Second
@@ -96,6 +105,9 @@ func check(ctx context.Context, cfg Config, rdb redis.UniversalClient) error {
 // one or an ACL may have it, a warning is all that can be done.
 func checkPolicy(ctx context.Context, cfg Config, rdb redis.UniversalClient) error {
 	const setting = "maxmemory-policy"
+	if cfg.Embedded {
+		return nil
+	}
 	values, err := rdb.ConfigGet(ctx, setting).Result()
 	var refused redis.Error
 	if errors.As(err, &refused) {

@@ -110,7 +110,7 @@ func (c *demoCmd) send(a *app, job pipeline.Job, svc *service) (queue.Event, err
 	}
 	defer stop()
 	cfg := queue.DefaultConfig()
-	cfg.RedisURL, cfg.Log = url, a.log.logger(a)
+	cfg.RedisURL, cfg.Embedded, cfg.Log = url, true, a.log.logger(a)
 	ctx, cancel := context.WithCancel(a.ctx)
 	defer cancel()
 
