@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/pipeline/pipelinetest"
 )
 
 // markClassifier reads its verdict from the first pixel: red/255 is explicit, green drawn, blue suggestive.
@@ -326,4 +327,12 @@ func TestUnavailable(t *testing.T) {
 	}
 	got, err = NewUnavailable(nil).Screen(t.Context(), nil, nil, 0)
 	wantUnavailable(t, got, err)
+}
+
+func TestScreenerKeepsTheContract(t *testing.T) {
+	s, err := NewScreener(&markClassifier{}, DefaultScreenConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pipelinetest.TestModerator(t, s)
 }

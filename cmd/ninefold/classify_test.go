@@ -7,6 +7,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ninefold/ninefold/moderation"
+	"github.com/ninefold/ninefold/moderation/models"
+	"github.com/ninefold/ninefold/pipeline/pipelinetest"
 )
 
 // parity is how far a score may be from the reference implementation's: its float32 arithmetic differs by about 1e-6.
@@ -60,4 +64,19 @@ func TestClassifyRefusesWhatShowsNothing(t *testing.T) {
 	if !strings.Contains(r.stdout, "unsupported_type") || !strings.Contains(r.stdout, `"level":"clear"`) {
 		t.Errorf("printed %s", r.stdout)
 	}
+}
+
+func TestTheRealModelKeepsTheModeratorsContract(t *testing.T) {
+	setUp(t)
+	m := ModelSettings{ModelsDir: os.Getenv("NINEFOLD_MODELS_DIR"), Model: models.Default}
+	c, err := m.openModel(&app{ctx: t.Context()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s, err := moderation.NewScreener(c, moderation.DefaultScreenConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pipelinetest.TestModerator(t, s)
 }

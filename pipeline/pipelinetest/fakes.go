@@ -41,7 +41,10 @@ type fakePlan string
 func (p fakePlan) Digest() string { return string(p) }
 
 // Identify calls every file a photo of 1×1 pixel.
-func (p *processor) Identify(_ context.Context, f pipeline.File) (pipeline.Media, error) {
+func (p *processor) Identify(ctx context.Context, f pipeline.File) (pipeline.Media, error) {
+	if err := ctx.Err(); err != nil {
+		return pipeline.Media{}, err
+	}
 	p.Identified.Add(1)
 	return pipeline.Media{MIME: f.Type.MIME, Kind: pipeline.KindPhoto, Width: 1, Height: 1, Frames: 1, Size: f.Size}, nil
 }
