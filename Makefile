@@ -30,6 +30,7 @@ help: ## Show this list.
 
 .PHONY: demo
 demo: build models ## Set up, build, and show one message going through the queue, the engine, the classifier and the store.
+	@docker/demo-media.sh bin/demo
 	@bin/ninefold demo
 
 .PHONY: test
