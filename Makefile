@@ -53,6 +53,10 @@ setup: models tools ## Everything demo and test need: Debian packages, both prog
 race: build models tools ## Run every test under the race detector, the slow packages too.
 	@go test -race -timeout 30m ./...
 
+.PHONY: bench-voice
+bench-voice: build ## Measure a voice note's CPU and memory against a bare ffmpeg and the usual five processes; fails when a limit is missed.
+	@go run ./cmd/bench-voice -engine bin/ninefold-engine
+
 .PHONY: lint
 lint: system ## Run the pinned golangci-lint (built into bin/tools the first time).
 	@docker/setup.sh lint
