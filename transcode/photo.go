@@ -47,8 +47,8 @@ type SafeOut struct {
 	Quality    int     `json:"quality"`
 }
 
-// blurSigma leaves a third of the contrast at 5 cycles across a 32 px raster and 2 % at 10: nothing finer than 12 px shows.
-const blurSigma = 1.5
+// blurSigma leaves 3 % of the contrast at 6 cycles across a 32 px raster, the finest that 12 px can show, and nothing above.
+const blurSigma = 2.2
 
 // blurLeast is how much smaller than the picture the tiny raster is at least: a 32 px icon must not survive as itself.
 const blurLeast = 8

@@ -105,7 +105,7 @@ func TestPhotoPlanJSON(t *testing.T) {
   {"name": "thumb", "format": "webp", "fit": "inside", "width": 640, "height": 427, "quality": 80},
   {"name": "grid", "format": "webp", "fit": "cover", "width": 320, "height": 320, "quality": 80}
  ],
- "safe": {"name": "blurred", "format": "jpeg", "tiny_width": 32, "tiny_height": 21, "sigma": 1.5, "width": 640, "height": 427, "quality": 70},
+ "safe": {"name": "blurred", "format": "jpeg", "tiny_width": 32, "tiny_height": 21, "sigma": 2.2, "width": 640, "height": 427, "quality": 70},
  "sample_side": 448,
  "matte": 255,
  "sample_matte": 128

@@ -100,17 +100,84 @@ func withoutCrowdedAux(data []byte) bool {
 
 // largestExtent returns the largest picture size that the file's item properties speak of.
 func largestExtent(data []byte) (w, h int64) {
-	r := newBoxReader()
-	properties, ok := r.at(data, "meta", "iprp", "ipco")
-	if !ok {
-		return 0, 0
-	}
-	list, _ := r.list(properties.body)
-	for _, b := range list {
+	for _, b := range allProperties(data) {
 		if b.kind == "ispe" && len(b.body) >= fullBoxBytes+8 {
 			w = max(w, int64(binary.BigEndian.Uint32(b.body[fullBoxBytes:])))
 			h = max(h, int64(binary.BigEndian.Uint32(b.body[fullBoxBytes+4:])))
 		}
 	}
 	return w, h
+}
+
+// allProperties lists the properties of all items, as associations count them.
+func allProperties(data []byte) []box {
+	r := newBoxReader()
+	properties, ok := r.at(data, "meta", "iprp", "ipco")
+	if !ok {
+		return nil
+	}
+	list, _ := r.list(properties.body)
+	return list
+}
+
+// primaryProperties lists the properties of the item that a viewer shows, in their order.
+func primaryProperties(data []byte) []box {
+	r := newBoxReader()
+	primary, ok := r.at(data, "meta", "pitm")
+	if !ok || len(primary.body) < fullBoxBytes+2 {
+		return nil
+	}
+	id := uint32(binary.BigEndian.Uint16(primary.body[fullBoxBytes:]))
+	if primary.body[0] > 0 && len(primary.body) >= fullBoxBytes+4 {
+		id = binary.BigEndian.Uint32(primary.body[fullBoxBytes:])
+	}
+	associations, ok := r.at(data, "meta", "iprp", "ipma")
+	if !ok {
+		return nil
+	}
+	var out []box
+	all := allProperties(data)
+	for _, i := range associated(associations.body, id) {
+		if i >= 1 && i <= len(all) {
+			out = append(out, all[i-1])
+		}
+	}
+	return out
+}
+
+// associated reads the property indexes, from 1, of item id out of an ipma box: version 1 has ids of 32 bits, flag 1 indexes of 15.
+func associated(b []byte, id uint32) (out []int) {
+	if len(b) < fullBoxBytes+4 {
+		return nil
+	}
+	idBytes, indexBytes := 2, 1
+	if b[0] > 0 {
+		idBytes = 4
+	}
+	if b[3]&1 > 0 {
+		indexBytes = 2
+	}
+	for b = b[fullBoxBytes+4:]; len(b) >= idBytes+1; {
+		this, n := bigEndian(b[:idBytes]), int(b[idBytes])
+		b = b[idBytes+1:]
+		if len(b) < n*indexBytes {
+			return out
+		}
+		for i := range n {
+			index := bigEndian(b[i*indexBytes : (i+1)*indexBytes])
+			if this == id {
+				out = append(out, int(index&(1<<(8*indexBytes-1)-1)))
+			}
+		}
+		b = b[n*indexBytes:]
+	}
+	return out
+}
+
+// bigEndian reads up to four bytes as a number.
+func bigEndian(b []byte) (v uint32) {
+	for _, x := range b {
+		v = v<<8 | uint32(x)
+	}
+	return v
 }

@@ -113,6 +113,13 @@ static int scaled(VipsImage *in, VipsImage **out, int w, int h, int area) {
 int nf_resize(VipsImage *in, VipsImage **out, int w, int h) { return scaled(in, out, w, h, 0); }
 int nf_area_shrink(VipsImage *in, VipsImage **out, int w, int h) { return scaled(in, out, w, h, 1); }
 
+int nf_with_profile(VipsImage *in, VipsImage **out, const void *profile, size_t len) {
+	if (vips_copy(in, out, NULL))
+		return -1;
+	vips_image_set_blob_copy(*out, VIPS_META_ICC_NAME, profile, len);
+	return 0;
+}
+
 // A profile that does not fit its picture is ignored, as every viewer does.
 int nf_srgb(VipsImage *in, VipsImage **out) {
 	int cmyk = in->Type == VIPS_INTERPRETATION_CMYK;

@@ -27,6 +27,7 @@ int nf_good_rows(VipsImage *in);
 int nf_crop(VipsImage *in, VipsImage **out, int x, int y, int w, int h);
 int nf_resize(VipsImage *in, VipsImage **out, int w, int h);
 int nf_area_shrink(VipsImage *in, VipsImage **out, int w, int h);
+int nf_with_profile(VipsImage *in, VipsImage **out, const void *profile, size_t len);
 int nf_srgb(VipsImage *in, VipsImage **out);
 int nf_rotate(VipsImage *in, VipsImage **out, int degrees);
 int nf_flip(VipsImage *in, VipsImage **out, int vertical);

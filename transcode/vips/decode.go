@@ -84,6 +84,9 @@ func (r *renderer) decodeAs(s source, l loading) error {
 			return err
 		}
 	}
+	if p, err = s.tagged(p); err != nil {
+		return err
+	}
 	return r.toMasterOf(p, full, orientation)
 }
 

@@ -98,8 +98,8 @@ func TestAdjust(t *testing.T) {
 		edit pipeline.Edit
 		want color.NRGBA
 	}{
-		"darker":    {pipeline.Edit{Op: pipeline.OpAdjust, Brightness: -0.2}, color.NRGBA{R: 129, G: 9, B: 0}},
-		"no colour": {pipeline.Edit{Op: pipeline.OpAdjust, Saturation: -1}, color.NRGBA{R: 85, G: 85, B: 85}},
+		"darker":    {pipeline.Edit{Op: pipeline.OpAdjust, Brightness: -0.2}, color.NRGBA{R: 179}},
+		"no colour": {pipeline.Edit{Op: pipeline.OpAdjust, Saturation: -1}, color.NRGBA{R: 65, G: 65, B: 65}},
 		"black":     {pipeline.Edit{Op: pipeline.OpAdjust, Brightness: -1}, color.NRGBA{}},
 		"white":     {pipeline.Edit{Op: pipeline.OpAdjust, Brightness: 1}, color.NRGBA{R: 255, G: 255, B: 255}},
 		"nothing":   {pipeline.Edit{Op: pipeline.OpAdjust}, topLeft},

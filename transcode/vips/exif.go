@@ -7,29 +7,58 @@ import (
 	"github.com/ninefold/ninefold/pipeline"
 )
 
-// exifOrientation reads the orientation from an Exif block: IFD0's tag 0x0112, 1 where it is absent or nonsense.
-func exifOrientation(b []byte) int {
+// exif is a TIFF structure of directories.
+type exif struct {
+	data  []byte
+	order binary.ByteOrder
+}
+
+func newExif(b []byte) (exif, bool) {
 	b = bytes.TrimPrefix(b, []byte("Exif\x00\x00"))
 	if len(b) < 8 {
-		return 1
+		return exif{}, false
 	}
-	var order binary.ByteOrder = binary.BigEndian
 	if string(b[:2]) == "II" {
-		order = binary.LittleEndian
+		return exif{b, binary.LittleEndian}, true
 	}
-	at := int64(order.Uint32(b[4:]))
-	if at+2 > int64(len(b)) {
+	return exif{b, binary.BigEndian}, true
+}
+
+// first is where the first directory begins.
+func (e exif) first() int64 { return e.long(4) }
+
+// long reads 32 bits.
+func (e exif) long(at int64) int64 { return int64(e.order.Uint32(e.data[at:])) }
+
+// find returns where the four bytes of a tag's value stand, in the directory at at.
+func (e exif) find(at int64, tag uint16) (value int64, ok bool) {
+	if at+2 > int64(len(e.data)) {
+		return 0, false
+	}
+	entries := int(e.order.Uint16(e.data[at:]))
+	for at += 2; entries > 0 && at+12 <= int64(len(e.data)); entries, at = entries-1, at+12 {
+		if e.order.Uint16(e.data[at:]) == tag {
+			return at + 8, true
+		}
+	}
+	return 0, false
+}
+
+// tagOrientation is in the first directory.
+const tagOrientation = 0x0112
+
+// exifOrientation reads the orientation from an Exif block, 1 where it is absent or nonsense.
+func exifOrientation(b []byte) int {
+	e, ok := newExif(b)
+	if !ok {
 		return 1
 	}
-	entries := int(order.Uint16(b[at:]))
-	for at += 2; entries > 0 && at+12 <= int64(len(b)); entries, at = entries-1, at+12 {
-		if order.Uint16(b[at:]) != 0x0112 {
-			continue
-		}
-		if o := int(order.Uint16(b[at+8:])); o >= 1 && o <= 8 {
-			return o
-		}
+	at, ok := e.find(e.first(), tagOrientation)
+	if !ok {
 		return 1
+	}
+	if o := int(e.order.Uint16(e.data[at:])); o >= 1 && o <= 8 {
+		return o
 	}
 	return 1
 }
@@ -47,15 +76,9 @@ func (s source) orientation(p picture) int {
 	return exifOrientation(p.exif())
 }
 
-// turnsItself reports whether a HEIC or AVIF has a rotation or mirror box.
+// turnsItself reports whether a HEIC or AVIF has a rotation or mirror box of its own picture.
 func turnsItself(data []byte) bool {
-	r := newBoxReader()
-	properties, ok := r.at(data, "meta", "iprp", "ipco")
-	if !ok {
-		return false
-	}
-	list, _ := r.list(properties.body)
-	for _, b := range list {
+	for _, b := range primaryProperties(data) {
 		if b.kind == "irot" || b.kind == "imir" {
 			return true
 		}

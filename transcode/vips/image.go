@@ -126,6 +126,13 @@ func (p picture) srgb() (picture, error) {
 	return p.arena.own("colour", bad, out)
 }
 
+// withProfile puts a profile on the picture, which says what its values mean and changes none.
+func (p picture) withProfile(profile []byte) (picture, error) {
+	var out *C.VipsImage
+	bad := C.nf_with_profile(p.c, &out, unsafe.Pointer(&profile[0]), C.size_t(len(profile)))
+	return p.arena.own("profile", bad, out)
+}
+
 func (p picture) rotate(degrees int) (picture, error) {
 	var out *C.VipsImage
 	bad := C.nf_rotate(p.c, &out, C.int(degrees))

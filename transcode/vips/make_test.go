@@ -16,10 +16,10 @@ import (
 
 // The test card: four corners and a centre, colours every profile here can hold.
 var (
-	topLeft     = color.NRGBA{R: 180, G: 60, B: 50, A: 255}
-	topRight    = color.NRGBA{R: 60, G: 150, B: 70, A: 255}
-	bottomLeft  = color.NRGBA{R: 60, G: 80, B: 170, A: 255}
-	bottomRight = color.NRGBA{R: 200, G: 190, B: 80, A: 255}
+	topLeft     = color.NRGBA{R: 230, G: 20, B: 20, A: 255}
+	topRight    = color.NRGBA{R: 20, G: 190, B: 40, A: 255}
+	bottomLeft  = color.NRGBA{R: 20, G: 40, B: 220, A: 255}
+	bottomRight = color.NRGBA{R: 230, G: 210, B: 20, A: 255}
 	middle      = color.NRGBA{R: 128, G: 128, B: 128, A: 255}
 )
 
@@ -193,33 +193,98 @@ func adobeRGB(t testing.TB) string {
 	return path
 }
 
-// lab converts 8-bit sRGB to CIE L*a*b* (D65).
-func lab(c [3]float64) [3]float64 {
-	var lin [3]float64
-	for i, v := range c {
-		v /= 255
-		if v <= 0.04045 {
-			lin[i] = v / 12.92
-		} else {
-			lin[i] = math.Pow((v+0.055)/1.055, 2.4)
-		}
-	}
-	f := func(t float64) float64 {
-		if t > 0.008856 {
-			return math.Cbrt(t)
-		}
-		return 7.787*t + 16.0/116
-	}
-	x := f((0.4124*lin[0] + 0.3576*lin[1] + 0.1805*lin[2]) / 0.95047)
-	y := f(0.2126*lin[0] + 0.7152*lin[1] + 0.0722*lin[2])
-	z := f((0.0193*lin[0] + 0.1192*lin[1] + 0.9505*lin[2]) / 1.08883)
-	return [3]float64{116*y - 16, 500 * (x - y), 200 * (y - z)}
-}
-
-// deltaE is CIE 1976's difference, for colours as muted as the card's never below that of 2000.
-func deltaE(a, b [3]float64) float64 {
-	p, q := lab(a), lab(b)
-	return math.Sqrt((p[0]-q[0])*(p[0]-q[0]) + (p[1]-q[1])*(p[1]-q[1]) + (p[2]-q[2])*(p[2]-q[2]))
-}
-
 func rgb(c color.NRGBA) [3]float64 { return [3]float64{float64(c.R), float64(c.G), float64(c.B)} }
+
+// withOrientation puts an Exif block into a JPEG or PNG.
+func withOrientation(t testing.TB, data []byte, orientation int) []byte {
+	t.Helper()
+	switch {
+	case bytes.HasPrefix(data, []byte{0xff, 0xd8}):
+		return withSegment(data, 0xe1, exifBlock(orientation))
+	case bytes.HasPrefix(data, []byte("\x89PNG")):
+		const head = 8 + 25 // signature and IHDR
+		out := append(append([]byte(nil), data[:head]...), pngChunk("eXIf", exifBlock(orientation)[len("Exif\x00\x00"):])...)
+		return append(out, data[head:]...)
+	}
+	t.Fatal("no way to put Exif into this")
+	return nil
+}
+
+// withProperties adds item properties to the primary picture of a HEIC or AVIF, in the order in which they are to be applied. Offsets
+// of items point behind the boxes that grow and are moved along.
+func withProperties(t testing.TB, data []byte, boxes ...[]byte) []byte {
+	t.Helper()
+	be := binary.BigEndian
+	data = append([]byte(nil), data...)
+	first := len(allProperties(data)) + 1
+	// grow puts b at the end of the box at path.
+	grow := func(b []byte, path ...string) {
+		at, ends := 0, len(data)
+		for _, kind := range path {
+			for string(data[at+4:at+8]) != kind {
+				if at += int(be.Uint32(data[at:])); at >= ends {
+					t.Fatalf("no box %s", kind)
+				}
+			}
+			size := int(be.Uint32(data[at:]))
+			be.PutUint32(data[at:], uint32(size+len(b)))
+			ends = at + size
+			at += 8
+			if kind == "meta" {
+				at += fullBoxBytes
+			}
+		}
+		data = append(data[:ends:ends], append(append([]byte(nil), b...), data[ends:]...)...)
+	}
+	before := len(data)
+	for _, b := range boxes {
+		grow(b, "meta", "iprp", "ipco")
+	}
+	grow(make([]byte, len(boxes)), "meta", "iprp", "ipma")
+	r := newBoxReader()
+	ipma, _ := r.at(data, "meta", "iprp", "ipma")
+	pitm, _ := r.at(data, "meta", "pitm")
+	id := be.Uint16(pitm.body[fullBoxBytes:])
+	if ipma.body[0] != 0 || ipma.body[3]&1 != 0 {
+		t.Fatal("this ipma has wide entries")
+	}
+	rest := ipma.body[fullBoxBytes+4:]
+	for be.Uint16(rest) != id {
+		rest = rest[3+int(rest[2]):]
+	}
+	n := int(rest[2])
+	tail := append([]byte(nil), rest[3+n:len(rest)-len(boxes)]...)
+	rest[2] = byte(n + len(boxes))
+	for i := range boxes {
+		rest[3+n+i] = byte(0x80 | (first + i))
+	}
+	copy(rest[3+n+len(boxes):], tail)
+	moveItems(t, data, uint32(len(data)-before))
+	return data
+}
+
+// moveItems adds by to every offset of an iloc box of version 0 or 1 whose offsets have 32 bits.
+func moveItems(t testing.TB, data []byte, by uint32) {
+	t.Helper()
+	be := binary.BigEndian
+	iloc, ok := newBoxReader().at(data, "meta", "iloc")
+	if !ok || iloc.body[0] > 1 || iloc.body[4] != 0x44 {
+		t.Fatal("no iloc as this test knows it")
+	}
+	base, b := int(iloc.body[5]>>4), iloc.body[8:]
+	for range be.Uint16(iloc.body[6:]) {
+		inFile := true
+		if iloc.body[0] == 1 {
+			inFile = be.Uint16(b[2:])&15 == 0
+			b = b[2:]
+		}
+		extents := int(be.Uint16(b[4+base:]))
+		b = b[6+base:]
+		for range extents {
+			if inFile {
+				be.PutUint32(b, be.Uint32(b)+by)
+			}
+			b = b[8:]
+		}
+	}
+}
