@@ -1,9 +1,13 @@
 package vips
 
 import (
+	"encoding/binary"
 	"fmt"
 	"image"
 	"image/color"
+	"math"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -179,4 +183,103 @@ func TestHEICWithoutATurnOfItsOwn(t *testing.T) {
 	if m.Width != 3024 || m.Height != 4032 || m.Image.Orientation != 6 || !m.Image.HasProfile {
 		t.Errorf("probed %+v %+v", m, m.Image)
 	}
+}
+
+// Exif can say Adobe RGB without a profile, as cameras do that write DCF's optional colour space.
+func TestAdobeRGBByExif(t *testing.T) {
+	raw := converted(t, converted(t, pngOf(t, card(cardW, cardH)), ".png", "", "icc_transform", adobeRGB(t), "--input-profile", "srgb"), ".jpg", "[Q=98,subsample_mode=off,strip]", "copy")
+	dir, f := staged(t, withSegment(raw, 0xe1, adobeExif()))
+	everywhere(t, mustProcess(t, dir, f), wholeCard)
+	dir, f = staged(t, raw)
+	if d := deltaE(mustProcess(t, dir, f).sampled(t).at(10, 10), rgb(topLeft)); d < maxDeltaE {
+		t.Errorf("without the mark the ΔE is %.1f: nothing is proved", d)
+	}
+}
+
+// adobeExif is an Exif block whose interoperability directory says R03.
+func adobeExif() []byte {
+	be := binary.BigEndian
+	b := []byte("MM\x00*\x00\x00\x00\x08")
+	directory := func(tag, typ uint16, count uint32, value []byte) {
+		b = be.AppendUint16(be.AppendUint16(be.AppendUint16(b, 1), tag), typ)
+		b = append(be.AppendUint32(b, count), append(value, 0, 0, 0, 0)...)
+	}
+	next := func() []byte { return be.AppendUint32(nil, uint32(len(b)+18)) } // behind the directory that is being written
+	directory(tagExifIFD, 4, 1, next())
+	directory(tagInteropIFD, 4, 1, next())
+	directory(tagInterop, 2, 4, []byte("R03\x00"))
+	return append([]byte("Exif\x00\x00"), b...)
+}
+
+func TestExifCutAnywhere(t *testing.T) {
+	for _, whole := range [][]byte{adobeExif(), exifBlock(6)} {
+		for n := range whole {
+			exifSaysAdobe(whole[:n])
+			exifOrientation(whole[:n])
+		}
+	}
+	if !exifSaysAdobe(adobeExif()) || exifSaysAdobe(exifBlock(6)) {
+		t.Error("the mark is not told from its absence")
+	}
+}
+
+// hdrDeltaE allows for the bend of bright tones on top of maxDeltaE's encoding.
+const hdrDeltaE = 5.0
+
+// Pictures with PQ and HLG light come out as the same scene photographed for an ordinary screen. ffmpeg's zscale makes them.
+func TestHDRIsTonedDown(t *testing.T) {
+	for name, c := range map[string]struct{ transfer string }{"PQ": {"smpte2084"}, "HLG": {"arib-std-b67"}} {
+		t.Run(name, func(t *testing.T) {
+			dir, f := staged(t, hdrAVIF(t, c.transfer))
+			r := mustProcess(t, dir, f)
+			if r.media.Image.Space != "rgb16" {
+				t.Errorf("decoded as %s: ten bits are needed", r.media.Image.Space)
+			}
+			got := r.pixels(t, "display", "image/webp")
+			for spot, p := range spots(got.w, got.h) {
+				if d := deltaE(got.at(p.X, p.Y), rgb(dimmed(wholeCard[spot]))); d > hdrDeltaE {
+					t.Errorf("%s: %v, want %v: ΔE %.1f", spot, got.at(p.X, p.Y), rgb(dimmed(wholeCard[spot])), d)
+				}
+			}
+		})
+	}
+}
+
+// dimmed is half of a colour's light: below the knee of the tone curve.
+func dimmed(c color.NRGBA) color.NRGBA {
+	half := func(v uint8) uint8 {
+		light := srgbCurve(float64(v)/255) / 2
+		if light <= 0.0031308 {
+			return uint8(math.Round(255 * 12.92 * light))
+		}
+		return uint8(math.Round(255 * (1.055*math.Pow(light, 1/2.4) - 0.055)))
+	}
+	return color.NRGBA{R: half(c.R), G: half(c.G), B: half(c.B), A: 255}
+}
+
+// hdrAVIF is the dimmed card with paper white at 203 nits, BT.2020, ten bits.
+func hdrAVIF(t *testing.T, transfer string) []byte {
+	t.Helper()
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in.png"), filepath.Join(dir, "out.avif")
+	img := image.NewNRGBA(image.Rect(0, 0, cardW, cardH))
+	for i, src := 0, card(cardW, cardH); i < len(img.Pix); i += 4 {
+		c := dimmed(color.NRGBA{R: src.Pix[i], G: src.Pix[i+1], B: src.Pix[i+2]})
+		copy(img.Pix[i:], []byte{c.R, c.G, c.B, 255})
+	}
+	if err := os.WriteFile(in, pngOf(t, img), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	graph := "setparams=color_primaries=bt709:color_trc=iec61966-2-1:colorspace=gbr:range=full,zscale=t=linear:npl=203,format=gbrpf32le," +
+		"zscale=npl=203:p=bt2020:m=bt2020nc:r=full:t=" + transfer + ",format=yuv444p10le"
+	cmd := exec.Command("ffmpeg", "-v", "error", "-i", in, "-vf", graph, "-c:v", "libaom-av1", "-still-picture", "1", "-cpu-used", "8", "-crf", "8",
+		"-color_primaries", "bt2020", "-color_trc", transfer, "-colorspace", "bt2020nc", "-color_range", "pc", "-f", "avif", out)
+	if msg, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("ffmpeg: %v: %s", err, msg)
+	}
+	data, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
