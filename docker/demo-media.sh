@@ -19,22 +19,35 @@ for i in $(seq 1 15); do printf 'Number %d. %s' "$i" "$text"; done >"$tmp/speech
 espeak-ng -v en -s 150 -f "$tmp/speech.txt" -w "$tmp/speech.wav"
 ff -i "$tmp/speech.wav" -t 75 -af volume=-12dB -c:a aac -b:a 64k "$dir/uploads/voice.m4a"
 
-step "the pictures (ffmpeg, libvips)"
-# A lake at dusk: a smooth sky, a bright sun, dark water and some texture for the encoders to work on.
-lake="r='clip(200-Y/H*90+60*exp(-pow(hypot(X-W*.7,Y-H*.35)/(W*.06),2)),0,255)*if(gt(Y,H*.6),.35,1)+4*sin(X/9)*cos(Y/7)'"
-lake+=":g='clip(120-Y/H*20+60*exp(-pow(hypot(X-W*.7,Y-H*.35)/(W*.06),2)),0,255)*if(gt(Y,H*.6),.5,1)+4*sin(X/9)*cos(Y/7)'"
-lake+=":b='clip(90+Y/H*90,0,255)*if(gt(Y,H*.6),.8,1)+4*sin(X/9)*cos(Y/7)'"
-ff -f lavfi -i "color=black:s=2400x1800:d=1,format=rgb24,geq=$lake" -frames:v 1 "$tmp/lake.png"
-vips copy "$tmp/lake.png" "$dir/uploads/lake.heic[Q=80]"
+step "the pictures (libvips)"
+# paint FROM TO SCALE OFFSET: spreads a one-band picture over red, green and blue and gives it some cloud, which flat colours lack.
+paint() {
+  vips perlin "$tmp/cloud.v" "$(vipsheader -f width "$1")" "$(vipsheader -f height "$1")" --cell-size 180 --seed 9
+  vips linear "$tmp/cloud.v" "$tmp/haze.v" 18 0
+  vips linear "$1" "$tmp/tint.v" -- "$3" "$4"
+  vips add "$tmp/tint.v" "$tmp/haze.v" "$tmp/sum.v"
+  vips cast "$tmp/sum.v" "$tmp/bytes.v" uchar
+  vips copy "$tmp/bytes.v" "$2" --interpretation srgb
+}
+# A lake at dusk, more or less: a ramp from a warm sky down to blue water.
+vips grey "$tmp/ramp.v" 1800 2400
+vips rot "$tmp/ramp.v" "$tmp/down.v" d90
+paint "$tmp/down.v" "$tmp/lake.v" "-140 -60 80" "215 135 95"
+vips copy "$tmp/lake.v" "$dir/uploads/lake.heic[Q=80]"
 
 # As a phone held upright writes it: a landscape sensor picture with orientation 6, and the place in its EXIF.
-ff -f lavfi -i "testsrc2=s=4032x3024:d=1" -frames:v 1 -q:v 3 "$tmp/portrait.jpg"
+vips sines "$tmp/waves.v" 4032 3024 --hfreq 2 --vfreq 3
+paint "$tmp/waves.v" "$tmp/portrait.v" "60 50 -60" "120 130 140"
+vips copy "$tmp/portrait.v" "$dir/uploads/portrait.jpg[Q=88]"
 exiftool -q -overwrite_original -n -Orientation=6 -Make=Demo -Model=Phone -GPSLatitude=47.5596 -GPSLatitudeRef=N \
-  -GPSLongitude=7.5886 -GPSLongitudeRef=E "$tmp/portrait.jpg"
-mv "$tmp/portrait.jpg" "$dir/uploads/portrait.jpg"
+  -GPSLongitude=7.5886 -GPSLongitudeRef=E "$dir/uploads/portrait.jpg"
 
-ff -f lavfi -i "color=red:s=800x800:d=1,format=rgba,geq=r=230:g='80+Y/8':b=40:a='255*lt(hypot(X-400,Y-400),380)'" \
-  -frames:v 1 "$dir/uploads/sticker.png"
+# A round sticker on nothing.
+vips mask_ideal "$tmp/disc.v" 800 800 0.9 --optical --nodc
+vips linear "$tmp/disc.v" "$tmp/alpha.v" --uchar -- -255 255
+vips grey "$tmp/ramp.v" 800 800
+paint "$tmp/ramp.v" "$tmp/face.v" "40 -90 10" "200 190 40"
+vips bandjoin "$tmp/face.v $tmp/alpha.v" "$dir/uploads/sticker.png"
 
 step "the animation (ffmpeg)"
 ff -f lavfi -i "testsrc=s=320x240:r=10:d=3" -vf "split[a][b];[a]palettegen[p];[b][p]paletteuse" "$dir/uploads/loop.gif"
