@@ -25,10 +25,13 @@ func cutShort(path string, typ pipeline.Type) bool {
 	return err == nil && check(f, info.Size())
 }
 
+// maxChunks bounds a walk over chunks: a recorder writes a handful, a file of empty ones would cost a read each.
+const maxChunks = 1000
+
 // cutWAV looks for the data chunk. A recorder that never came to write the sizes leaves 0 or all ones.
 func cutWAV(r io.ReaderAt, size int64) bool {
 	var head [8]byte
-	for at := int64(12); readAt(r, head[:], at); {
+	for at, left := int64(12), maxChunks; left > 0 && readAt(r, head[:], at); left-- {
 		length := int64(binary.LittleEndian.Uint32(head[4:]))
 		if string(head[:4]) == "data" {
 			return length != 0xffffffff && at+8+length > size
@@ -41,7 +44,7 @@ func cutWAV(r io.ReaderAt, size int64) bool {
 // cutCAF looks for the data chunk; -1 is a length that the recorder did not know.
 func cutCAF(r io.ReaderAt, size int64) bool {
 	var head [12]byte
-	for at := int64(8); readAt(r, head[:], at); {
+	for at, left := int64(8), maxChunks; left > 0 && readAt(r, head[:], at); left-- {
 		length := int64(binary.BigEndian.Uint64(head[4:]))
 		if length < 0 || length > size-at-12 {
 			return length >= 0
