@@ -42,6 +42,10 @@ test: build models tools ## Set up, build, vet, and run every test against the r
 	{ echo; echo "make test: FAILED, see the lines marked FAIL above"; exit 1; }
 	@echo; echo "make test: every test passed in $${SECONDS} s"
 
+.PHONY: bench-photo
+bench-photo: build ## Measure photos against libvips' own tools and against bimg alone; fails where a limit is missed.
+	@NINEFOLD_BENCH_BIN='$(CURDIR)/bin' go test -count=1 -timeout 30m -run '^TestBenchPhoto$$' -v ./transcode/vips
+
 .PHONY: build
 build: system ## Build both programs into bin/.
 	@go build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/ninefold ./cmd/ninefold-engine
