@@ -49,15 +49,18 @@ type VoiceProfile struct {
 
 // PhotoProfile holds the numbers of photos and animations.
 type PhotoProfile struct {
-	MaxBytes       int64       `json:"max_bytes"`
-	MaxPixels      int64       `json:"max_pixels"`       // width × height
-	MaxSide        int         `json:"max_side"`         // pixels
-	MaxFrames      int         `json:"max_frames"`       // of an animation
-	MaxFramePixels int64       `json:"max_frame_pixels"` // width × height × frames
-	Renditions     []ImageSpec `json:"renditions"`
-	DisplayBytes   int64       `json:"display_bytes"` // budget of the default rendition
-	BlurSide       int         `json:"blur_side"`     // the safe rendition shows no more than this many pixels a side
-	BlurOut        int         `json:"blur_out"`      // its long side, pixels
+	MaxBytes       int64 `json:"max_bytes"`
+	MaxPixels      int64 `json:"max_pixels"`       // width × height
+	MaxSide        int   `json:"max_side"`         // pixels
+	MaxFrames      int   `json:"max_frames"`       // of an animation
+	MaxFramePixels int64 `json:"max_frame_pixels"` // width × height × frames
+	// Renditions are made under all their names, of a small picture too, where several come out as the same picture: a client asks for a
+	// name and finds it. The same picture is the same bytes, encoded once, and the store keeps bytes once, under their digest: no duplicate
+	// is written, sent or paid for twice.
+	Renditions   []ImageSpec `json:"renditions"`
+	DisplayBytes int64       `json:"display_bytes"` // budget of the default rendition
+	BlurSide     int         `json:"blur_side"`     // the safe rendition shows no more than this many pixels a side
+	BlurOut      int         `json:"blur_out"`      // its long side, pixels
 }
 
 // VideoProfile holds the numbers of videos.

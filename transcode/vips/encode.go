@@ -69,14 +69,13 @@ func encode(p picture, f transcode.Format, quality int, lossless bool, matte uin
 	return out, nil
 }
 
-// encodeWithin encodes p and, while the file is larger than the budget, tries again with less: quality 75, 70, then 0.8 of the size,
-// then quality 60, then smaller still. The smallest is returned when none fits.
-func encodeWithin(ctx context.Context, p picture, im transcode.ImageOut, lossless bool, matte uint8) (encoded, error) {
-	data, err := encode(p, im.Format, im.Quality, lossless, matte)
-	if err != nil || im.Budget == 0 || int64(len(data)) <= im.Budget {
-		return encoded{data, p.width(), p.height()}, err
-	}
+// within returns data, which is p encoded as im asks, where it fits im's budget. While it does not, it tries again with less: quality 75,
+// 70, then 0.8 of the size, then quality 60, then smaller still. The smallest is returned when none fits.
+func within(ctx context.Context, p picture, im transcode.ImageOut, data []byte, matte uint8) (encoded, error) {
 	best := encoded{data, p.width(), p.height()}
+	if im.Budget == 0 || int64(len(data)) <= im.Budget {
+		return best, nil
+	}
 	for _, try := range thrift(im) {
 		if err := ctx.Err(); err != nil {
 			return encoded{}, err
@@ -85,7 +84,8 @@ func encodeWithin(ctx context.Context, p picture, im transcode.ImageOut, lossles
 		if err != nil {
 			return encoded{}, err
 		}
-		if data, err = encode(smaller, im.Format, try.quality, false, matte); err != nil {
+		data, err := encode(smaller, im.Format, try.quality, false, matte)
+		if err != nil {
 			return encoded{}, err
 		}
 		if len(data) < len(best.data) {

@@ -113,13 +113,12 @@ func (r *renderer) coded(err error) error {
 	return pipeline.Trouble(pipeline.CodeInternal, "vips.Render", err)
 }
 
-// work is what makes two renditions the same bytes.
+// work is what makes two renditions the same bytes: of a small picture, whatever its renditions are called.
 type work struct {
 	format        transcode.Format
 	fit           transcode.Fit
 	width, height int
 	quality       int
-	budget        int64
 }
 
 // images makes the plan's pictures, the largest first, so that each can be made from the one before.
@@ -160,15 +159,15 @@ func (r *renderer) image(im transcode.ImageOut, lossless bool) (pipeline.Renditi
 	if err != nil {
 		return pipeline.Rendition{}, err
 	}
-	key := work{im.Format, im.Fit, im.Width, im.Height, im.Quality, im.Budget}
-	enc := encoded{r.written[key], im.Width, im.Height}
-	if enc.data == nil {
-		if enc, err = encodeWithin(r.ctx, p, im, lossless, r.plan.Matte); err != nil {
+	key := work{im.Format, im.Fit, im.Width, im.Height, im.Quality}
+	if r.written[key] == nil {
+		if r.written[key], err = encode(p, im.Format, im.Quality, lossless, r.plan.Matte); err != nil {
 			return pipeline.Rendition{}, err
 		}
-		if enc.width == im.Width && enc.height == im.Height {
-			r.written[key] = enc.data
-		}
+	}
+	enc, err := within(r.ctx, p, im, r.written[key], r.plan.Matte)
+	if err != nil {
+		return pipeline.Rendition{}, err
 	}
 	return r.write(pipeline.Rendition{Name: im.Name, Class: pipeline.ClassFull, Default: im.Default}, im.Format, enc)
 }

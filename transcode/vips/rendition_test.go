@@ -211,6 +211,24 @@ func TestByteBudget(t *testing.T) {
 	}
 }
 
+// Of a small picture display, preview and thumb are the same: the same bytes, so the store keeps them once.
+func TestEqualRenditionsAreEqualBytes(t *testing.T) {
+	dir, f := staged(t, pngOf(t, card(cardW, cardH)))
+	r := mustProcess(t, dir, f)
+	read := func(name string) []byte {
+		data, err := os.ReadFile(filepath.Join(dir, r.find(t, name, "image/webp").Path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	for _, name := range []string{"preview", "thumb"} {
+		if !bytes.Equal(read("display"), read(name)) {
+			t.Errorf("%s is not display's bytes", name)
+		}
+	}
+}
+
 func TestThriftGivesUpQualityBeforeSize(t *testing.T) {
 	im := transcode.ImageOut{Width: 1000, Height: 500, Quality: 82}
 	got := thrift(im)[:5]
