@@ -35,12 +35,11 @@ demo: build models ## Set up, build, and show one message going through the queu
 
 .PHONY: test
 test: build models tools ## Set up, build, vet, and run every test against the real programs.
-	@go vet ./...
 	@race=$$(go list ./... | grep -vE '/($(SLOW_UNDER_RACE))'); \
 	slow=$$(go list ./... | grep -E '/($(SLOW_UNDER_RACE))'); \
-	go test -race -timeout $(TIMEOUT) $$race && go test -timeout $(TIMEOUT) $$slow || \
-	{ echo; echo "make test: FAILED, see the lines marked FAIL above"; exit 1; }
-	@echo; echo "make test: every test passed in $${SECONDS} s"
+	go vet ./... && go test -race -timeout $(TIMEOUT) $$race && go test -timeout $(TIMEOUT) $$slow || \
+	{ echo; echo "make test: FAILED, see the lines marked FAIL above"; exit 1; }; \
+	echo; echo "make test: everything passed in $$SECONDS s, set-up not counted"
 
 .PHONY: bench-photo
 bench-photo: build ## Measure photos against libvips' own tools and against bimg alone; fails where a limit is missed.
