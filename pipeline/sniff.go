@@ -32,8 +32,8 @@ var (
 	TypeAPNG = Type{"image/apng", FamilyImage, "apng", ".apng"}
 	TypeGIF  = Type{"image/gif", FamilyImage, "gif", ".gif"}
 	TypeWebP = Type{"image/webp", FamilyImage, "", ".webp"}
-	TypeHEIC = Type{"image/heic", FamilyImage, "", ".heic"}
-	TypeAVIF = Type{"image/avif", FamilyImage, "", ".avif"}
+	TypeHEIC = Type{"image/heic", FamilyImage, "mov", ".heic"} // ffmpeg reads sequences only
+	TypeAVIF = Type{"image/avif", FamilyImage, "mov", ".avif"} // likewise
 	TypeMP4  = Type{"video/mp4", FamilyMedia, "mov", ".mp4"}
 	TypeMOV  = Type{"video/quicktime", FamilyMedia, "mov", ".mov"}
 	Type3GP  = Type{"video/3gpp", FamilyMedia, "mov", ".3gp"}

@@ -65,8 +65,12 @@ func (r RawFrames) source(plan *transcode.VideoPlan) source {
 // imageSource opens a GIF or APNG, once round. A file without delays, or with delays of less than 10 ms, is shown as browsers
 // show it; ffmpeg does so by itself for GIF.
 func imageSource(f pipeline.File, plan *transcode.VideoPlan) source {
-	opts := ff.KwArgs{"ignore_loop": 1}
-	if f.Type.Demuxer == pipeline.TypeAPNG.Demuxer {
+	opts := ff.KwArgs{}
+	switch f.Type.Demuxer {
+	case pipeline.TypeGIF.Demuxer:
+		opts["ignore_loop"] = 1
+	case pipeline.TypeAPNG.Demuxer:
+		opts["ignore_loop"] = 1
 		opts["default_fps"], opts["max_fps"] = 1000/shownDelayMS, 1000/shortDelayMS-1
 	}
 	v := Input(f, opts).Get(strconv.Itoa(plan.VideoIndex)).Filter("settb", ff.Args{"1/1000"})

@@ -29,8 +29,10 @@ func probe(s source) (pipeline.Media, error) {
 	if err := structure(s, &m); err != nil {
 		return pipeline.Media{}, asCorrupt("vips.Probe", err)
 	}
-	if err := header(s, &m); err != nil {
-		return pipeline.Media{}, asCorrupt("vips.Probe", err)
+	if m.Format == "" { // a sequence is ffmpeg's: libvips sees at best its cover
+		if err := header(s, &m); err != nil {
+			return pipeline.Media{}, asCorrupt("vips.Probe", err)
+		}
 	}
 	if m.Frames > 1 {
 		m.Kind, m.Animated = pipeline.KindVideo, true
@@ -48,7 +50,7 @@ func structure(s source, m *pipeline.Media) error {
 	case pipeline.TypeWebP.MIME:
 		return webpStructure(s, m)
 	case pipeline.TypeHEIC.MIME, pipeline.TypeAVIF.MIME:
-		return heifStructure(s)
+		return heifStructure(s, m)
 	}
 	return nil
 }
@@ -107,17 +109,21 @@ func webpStructure(s source, m *pipeline.Media) error {
 	return nil
 }
 
-// heifStructure bounds the boxes, and tells a sequence that has no still picture in it.
-func heifStructure(s source) error {
+// heifStructure bounds the boxes, and tells a sequence from a still picture by its major brand: a still may have a sequence beside it.
+func heifStructure(s source, m *pipeline.Media) error {
 	data, err := readBounded(s.path)
 	if err != nil {
 		return err
+	}
+	if seq, ok := readSequence(data); ok {
+		m.Width, m.Height, m.Frames, m.DurationMS, m.Format = seq.width, seq.height, seq.frames, seq.durationMS, s.typ.Demuxer
+		return nil
 	}
 	r := newBoxReader()
 	_, still := r.at(data, "meta")
 	_, movie := r.at(data, "moov")
 	if movie && !still {
-		return pipeline.Refuse(pipeline.CodeUnsupportedType, "an image sequence without a still picture is not taken; send it as a video")
+		return pipeline.Refuse(pipeline.CodeUnsupportedType, "an image sequence without a picture in it is not taken; send it as a video")
 	}
 	if !still {
 		return errBMFF
