@@ -380,7 +380,7 @@ func repositoryRoot(t *testing.T) string {
 	}
 }
 
-// parseRepository reads every Go file below root, whatever its build tags; internal_deps only pins modules.
+// parseRepository reads every Go file below root, whatever its build tags.
 func parseRepository(t *testing.T, root string) []sourceFile {
 	t.Helper()
 	var files []sourceFile
@@ -405,7 +405,7 @@ func parseRepository(t *testing.T, root string) []sourceFile {
 }
 
 func skipped(dir string) bool {
-	return strings.HasPrefix(dir, ".") || slices.Contains([]string{"bin", "internal_deps", "node_modules", "testdata"}, dir)
+	return strings.HasPrefix(dir, ".") || slices.Contains([]string{"bin", "node_modules", "testdata"}, dir)
 }
 
 func parseFile(root, name string) (sourceFile, error) {
