@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 )
 
 // The limits of the ratios, CPU to CPU.
@@ -27,8 +28,9 @@ func main() {
 	defer stop()
 	rounds := flag.Int("rounds", 5, "interleaved rounds; medians are taken over them")
 	engine := flag.String("engine", "bin/ninefold-engine", "path of the engine program")
+	only := flag.String("only", "", "measure only the notes whose label begins so, such as 75")
 	flag.Parse()
-	missed, err := run(ctx, os.Stdout, *rounds, *engine)
+	missed, err := run(ctx, os.Stdout, *rounds, *engine, *only)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench-voice:", err)
 		os.Exit(2)
@@ -40,7 +42,7 @@ func main() {
 	fmt.Println("\nbench-voice: every limit held")
 }
 
-func run(ctx context.Context, w io.Writer, rounds int, engine string) (missed int, err error) {
+func run(ctx context.Context, w io.Writer, rounds int, engine, only string) (missed int, err error) {
 	dir, err := os.MkdirTemp("", "bench-voice-")
 	if err != nil {
 		return 0, err
@@ -64,6 +66,9 @@ func run(ctx context.Context, w io.Writer, rounds int, engine string) (missed in
 	fmt.Fprintf(w, "%-14s %7s %7s %7s   %-18s %-18s %-18s %s\n", "note", "ours", "bare", "usual", "ours/bare", "without start", "ours/usual",
 		"peak MiB ours, bare, usual")
 	for _, n := range notes {
+		if !strings.HasPrefix(n.label, only) {
+			continue
+		}
 		r, err := measureNote(ctx, n, ours, rounds)
 		if err != nil {
 			return missed, fmt.Errorf("%s: %w", n.label, err)

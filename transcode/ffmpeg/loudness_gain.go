@@ -14,8 +14,10 @@ const (
 	minBusy = 0.15
 	// codecMargin is kept below the profile's true peak when the limiter works, dB: both encoders overshoot what they are given.
 	codecMargin = 2.5
-	// gainSteps halve the range in which the gain under the limiter is searched: 20 dB to a sixth of one.
-	gainSteps = 7
+	// gainStride and gainSteps are how the gain under the limiter is searched: upwards in strides, dB, and then the last stride halved
+	// so often, to a twelfth of one. What a stride does not reach is not looked at.
+	gainStride = 1.25
+	gainSteps  = 4
 )
 
 // gainPlan is what is done to a note's level.
@@ -68,27 +70,27 @@ func normalise(x []float32, m meter, plan *gainPlan, p transcode.VoiceProfile) l
 	return out
 }
 
-// limitTo applies db of gain under the limiter, and up to most to make up for the loudness that limiting takes. The gain is searched
+// limitTo applies db of gain under the ceiling, and up to most to make up for the loudness that limiting takes. The gain is searched
 // on the energies already measured; the sound itself is touched once.
 func limitTo(x []float32, m meter, db, most, ceiling float64) (loudness, float64) {
 	goal := m.loudness().LUFS + db
-	l := newLimiter(x, amplitude(most), amplitude(ceiling))
-	curve := l.curve(amplitude(most))
-	if low, high := db, most; l.estimate(m, curve) > goal {
-		for range gainSteps {
-			db = (low + high) / 2
-			if curve = l.curve(amplitude(db)); l.estimate(m, curve) > goal {
-				high = db
-			} else {
-				low = db
-			}
-		}
-	} else {
-		db = most
+	l := newLimiter(x, m, amplitude(ceiling))
+	short := func(db float64) bool { return l.estimate(m, l.curve(amplitude(db))) <= goal }
+	low, high := db, db
+	for high < most && short(high) {
+		low, high = high, math.Min(most, high+gainStride)
 	}
+	for range gainSteps {
+		if middle := (low + high) / 2; short(middle) {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	curve := l.curve(amplitude(high))
 	peak := l.peak(curve)
 	l.apply(curve)
-	return meter{energy: weightedEnergy(x), peak: peak}.loudness(), db
+	return meter{energy: weightedEnergy(x), peak: peak}.loudness(), high
 }
 
 func scale(x []float32, db float64) {

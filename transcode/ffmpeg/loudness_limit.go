@@ -1,6 +1,9 @@
 package ffmpeg
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // peakBlock is the limiter's step, 1 ms in samples.
 const peakBlock = rateHz / 1000
@@ -13,31 +16,30 @@ const lookAhead = 5
 // between: the mean over lookAhead of the least that any peak within lookAhead needs, so it never exceeds what any peak needs.
 type limiter struct {
 	x       []float32
-	peaks   []float64 // true peak of each block; where none can reach the ceiling, what bounds it
-	ceiling float64   // linear
+	peaks   []float32 // true peak of each block where exact, else its largest sample
+	exact   []bool
+	ceiling float64 // linear
 }
 
-// newLimiter looks at x once, for every gain up to most.
-func newLimiter(x []float32, most, ceiling float64) *limiter {
-	l := &limiter{x: x, ceiling: ceiling}
-	for from := 0; from < len(x); from += peakBlock {
-		to := min(from+peakBlock, len(x))
-		peak := samplePeak(x[from:to])
-		if float64(peak)*overshoot*most > ceiling {
-			peak = peakIn(x, from, to, peak)
-		}
-		l.peaks = append(l.peaks, float64(peak))
-	}
-	return l
+func newLimiter(x []float32, m meter, ceiling float64) *limiter {
+	return &limiter{x: x, peaks: slices.Clone(m.blocks), exact: make([]bool, len(m.blocks)), ceiling: ceiling}
 }
 
-// curve is the factor for each millisecond that gives gain under the ceiling.
+// curve is the factor for each millisecond that gives gain under the ceiling. True peaks are looked for where this gain could bring
+// one to the ceiling, and once.
 func (l *limiter) curve(gain float64) []float64 {
 	need := make([]float64, len(l.peaks))
 	for i, p := range l.peaks {
 		need[i] = gain
-		if p*gain > l.ceiling {
-			need[i] = l.ceiling / p
+		if float64(p)*overshoot*gain <= l.ceiling {
+			continue
+		}
+		if !l.exact[i] {
+			p = peakIn(l.x, i*peakBlock, min((i+1)*peakBlock, len(l.x)), p)
+			l.peaks[i], l.exact[i] = p, true
+		}
+		if float64(p)*gain > l.ceiling {
+			need[i] = l.ceiling / float64(p)
 		}
 	}
 	return meanAround(leastAround(need, lookAhead), lookAhead-1)
@@ -58,7 +60,10 @@ func (l *limiter) estimate(m meter, curve []float64) float64 {
 func (l *limiter) peak(curve []float64) float64 {
 	peak := 0.0
 	for i, p := range l.peaks {
-		peak = math.Max(peak, p*curve[i])
+		if !l.exact[i] {
+			p *= overshoot // no more than the ceiling, or it would be exact
+		}
+		peak = math.Max(peak, float64(p)*curve[i])
 	}
 	return math.Min(peak, l.ceiling)
 }
@@ -73,22 +78,36 @@ func (l *limiter) apply(curve []float64) {
 	}
 }
 
+// leastAround is the least of every value and its neighbours within reach.
 func leastAround(v []float64, reach int) []float64 {
-	out := make([]float64, len(v))
-	for i := range v {
-		least := v[i]
-		for _, n := range v[max(0, i-reach):min(len(v), i+reach+1)] {
-			least = min(least, n)
+	out, most := slices.Clone(v), slices.Max(v)
+	for i, n := range v {
+		if n == most { // less than nothing: most of a note
+			continue
 		}
-		out[i] = least
+		for k := max(0, i-reach); k < min(len(v), i+reach+1); k++ {
+			if n < out[k] {
+				out[k] = n
+			}
+		}
 	}
 	return out
 }
 
+// meanAround is the mean of every value and its neighbours within reach.
 func meanAround(v []float64, reach int) []float64 {
-	out := make([]float64, len(v))
+	out, sum, n := make([]float64, len(v)), 0.0, 0
+	for i := range min(reach, len(v)) {
+		sum, n = sum+v[i], n+1
+	}
 	for i := range v {
-		out[i] = mean(v[max(0, i-reach):min(len(v), i+reach+1)])
+		if i+reach < len(v) {
+			sum, n = sum+v[i+reach], n+1
+		}
+		if i-reach > 0 {
+			sum, n = sum-v[i-reach-1], n-1
+		}
+		out[i] = sum / float64(n)
 	}
 	return out
 }

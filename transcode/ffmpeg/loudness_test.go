@@ -44,6 +44,7 @@ const (
 )
 
 func TestMeterAgreesWithFFmpegs(t *testing.T) {
+	t.Parallel()
 	k := newVideoKit(t)
 	quietThenLoud := append(tone(5*rateHz, 997, 0.001), tone(5*rateHz, 997, 0.25)...)
 	for name, x := range map[string][]float32{

@@ -41,6 +41,7 @@ var plainNotes = map[string]struct {
 }
 
 func TestHeadersSayWhatFFprobeSays(t *testing.T) {
+	t.Parallel()
 	k := newVideoKit(t)
 	k.ffmpeg("-f", "lavfi", "-i", "anoisesrc=d=1:a=0.1:r=44100", "src.wav")
 	for name, c := range plainNotes {
@@ -83,6 +84,7 @@ func (k *videoKit) agrees(name string, heard bool) {
 
 // TestHeadersLeaveTheOddToFFprobe holds that whatever has more in it than one voice is not read here.
 func TestHeadersLeaveTheOddToFFprobe(t *testing.T) {
+	t.Parallel()
 	k := newVideoKit(t)
 	k.ffmpeg("-f", "lavfi", "-i", "color=red:s=64x64:d=0.04", "-frames:v", "1", "cover.jpg")
 	sound := []string{"-f", "lavfi", "-i", "sine=d=1"}
@@ -103,9 +105,9 @@ func TestHeadersLeaveTheOddToFFprobe(t *testing.T) {
 	}
 }
 
-// TestDamagedHeadersAreHeldByTheDecoding turns bytes around: what is read here, and what ffprobe refuses, must not come out as ready
-// without having been decoded to sound.
-func TestDamagedHeadersAreHeldByTheDecoding(t *testing.T) {
+// TestDamagedHeadersKeepTheirBounds turns bytes around: nothing makes the reader panic, and what it takes is one voice within bounds.
+func TestDamagedHeadersKeepTheirBounds(t *testing.T) {
+	t.Parallel()
 	k := newVideoKit(t)
 	k.ffmpeg("-f", "lavfi", "-i", "anoisesrc=d=1:a=0.1:r=44100", "src.wav")
 	random := rand.New(rand.NewPCG(3, 9))
@@ -116,7 +118,7 @@ func TestDamagedHeadersAreHeldByTheDecoding(t *testing.T) {
 		if strings.HasSuffix(name, "m4a") {
 			head = len(data) // the headers stand last
 		}
-		for i := range 300 {
+		for i := range 100 {
 			bad := append([]byte{}, data...)
 			for range 1 + i%3 {
 				bad[len(data)-1-random.IntN(head)] ^= byte(1 + random.IntN(255))

@@ -50,6 +50,7 @@ func TestProbeOrientationAndAspect(t *testing.T) {
 }
 
 func TestProbeTellsCoversFromPictures(t *testing.T) {
+	t.Parallel()
 	k := newVideoKit(t)
 	k.ffmpeg("-f", "lavfi", "-i", "color=red:s=64x64:d=0.04", "-frames:v", "1", "cover.jpg")
 	for _, name := range []string{"song.mp3", "song.m4a", "song.flac"} {
@@ -91,6 +92,7 @@ func TestProbeTrustsNoGuessedDuration(t *testing.T) {
 
 // TestProbeOfHostileFiles holds that every odd file is probed or refused with a code that is a result.
 func TestProbeOfHostileFiles(t *testing.T) {
+	t.Parallel()
 	k := newVideoKit(t)
 	for _, name := range []string{
 		"file-type-fixture-corrupt.mkv", "mp4parse-rust-chunk_out_of_range.mp4", "file-type-fixture-bad-offset.mp3", "mp4parse-rust-invalid_userdata.mp4",

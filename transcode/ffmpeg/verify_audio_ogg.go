@@ -219,15 +219,16 @@ func sameOpus(path string, n int64) bool {
 	return err == nil && o.Ended && o.Channels == 1 && o.Samples == n
 }
 
-// endsOgg reports whether the last page is whole and marked as its stream's last: a file cut short has none.
-func endsOgg(r io.Reader) bool {
-	in, last := bufio.NewReader(r), false
+// endsWhole reports whether the last page is whole and no packet goes on behind it.
+func endsWhole(r io.Reader) bool {
+	in, last := bufio.NewReader(r), oggPage{}
 	for {
 		page, err := readPage(in)
 		if err != nil {
-			return last && errors.Is(err, io.EOF)
+			goesOn := len(last.lacing) > 0 && last.lacing[len(last.lacing)-1] == 255
+			return errors.Is(err, io.EOF) && !goesOn
 		}
-		last = page.flags&oggLast != 0
+		last = page
 	}
 }
 

@@ -153,13 +153,17 @@ func voiceRenditions(out string) []pipeline.Rendition {
 	}
 }
 
-// loudness rounds to a hundredth, the resolution of the meter's standard being a tenth. Infinite is null.
+// loudness rounds to a hundredth, the resolution of the meter's standard being a tenth. Infinite is null. The gain is what a listener
+// gets, the difference of the two loudnesses, and not what stood before the limiter.
 func (n *note) loudness() *pipeline.Loudness {
-	l := &pipeline.Loudness{GainDB: hundredth(n.gain.DB), Capped: n.gain.Capped}
-	if !n.gain.Silent {
-		l.InputLUFS, l.OutputLUFS = finite(n.in.LUFS), finite(n.out.LUFS)
+	l := &pipeline.Loudness{Capped: n.gain.Capped, TruePeakDB: finite(n.out.Peak)}
+	if n.gain.Silent {
+		return l
 	}
-	l.TruePeakDB = finite(n.out.Peak)
+	l.InputLUFS, l.OutputLUFS = finite(n.in.LUFS), finite(n.out.LUFS)
+	if l.InputLUFS != nil && l.OutputLUFS != nil {
+		l.GainDB = hundredth(*l.OutputLUFS - *l.InputLUFS)
+	}
 	return l
 }
 

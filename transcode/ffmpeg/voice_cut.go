@@ -1,6 +1,7 @@
 package ffmpeg
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"io"
@@ -12,7 +13,9 @@ import (
 // cutShort reports whether the file at path says of itself that it should be longer. ffmpeg does not tell: it takes what is there.
 // A file cut between two frames of a format without a length of its own cannot be told from a whole one.
 func cutShort(path string, typ pipeline.Type) bool {
-	check := map[string]func(r io.ReaderAt, size int64) bool{"wav": cutWAV, "caf": cutCAF, "aac": cutADTS, "mp3": cutMP3, "ogg": cutOgg}[typ.Demuxer]
+	check := map[string]func(r io.ReaderAt, size int64) bool{
+		"wav": cutWAV, "caf": cutCAF, "aac": cutADTS, "mp3": cutMP3, "ogg": cutOgg, "amr": cutAMR, "mov": cutMP4,
+	}[typ.Demuxer]
 	if check == nil {
 		return false
 	}
@@ -91,7 +94,53 @@ func cutMP3(r io.ReaderAt, size int64) bool {
 	return false
 }
 
-func cutOgg(r io.ReaderAt, size int64) bool { return !endsOgg(io.NewSectionReader(r, 0, size)) }
+// cutOgg looks whether the last page is whole and ends with a packet. The mark of the last page is not asked for: recorders that are
+// stopped by closing the file never set it, and a file cut between two pages looks the same.
+func cutOgg(r io.ReaderAt, size int64) bool { return !endsWhole(io.NewSectionReader(r, 0, size)) }
+
+// The bytes of a frame of each AMR mode (3GPP TS 26.101 and TS 26.201, RFC 4867), its first one included; 0 = no mode.
+var (
+	amrNarrow = [16]int64{13, 14, 16, 18, 20, 21, 27, 32, 6, 6, 6, 6, 0, 0, 0, 1}
+	amrWide   = [16]int64{18, 24, 33, 37, 41, 47, 51, 59, 61, 6, 6, 0, 0, 0, 1, 1}
+)
+
+// cutAMR follows the frames' modes and looks whether the last one is whole.
+func cutAMR(r io.ReaderAt, size int64) bool {
+	in := bufio.NewReader(io.NewSectionReader(r, 0, size))
+	magic, modes := "#!AMR\n", amrNarrow
+	if head, _ := in.Peek(9); string(head) == "#!AMR-WB\n" {
+		magic, modes = string(head), amrWide
+	}
+	at := int64(len(magic))
+	if _, err := in.Discard(len(magic)); err != nil {
+		return true
+	}
+	for at < size {
+		head, err := in.Peek(1)
+		if err != nil {
+			return true
+		}
+		length := modes[head[0]>>3&15]
+		if length == 0 {
+			return false // no longer frames
+		}
+		at += length
+		_, _ = in.Discard(int(length)) // the last one may be short: at tells
+	}
+	return at != size
+}
+
+// cutMP4 looks whether the last of the top-level boxes ends within the file. Fewer bytes than make a box are padding.
+func cutMP4(r io.ReaderAt, size int64) bool {
+	for at, left := int64(0), maxChunks; left > 0 && size-at >= 8; left-- {
+		b, err := boxAt(r, at, size)
+		if err != nil {
+			return true
+		}
+		at = b.end
+	}
+	return false
+}
 
 // id3Size is the length of a leading ID3v2 tag.
 func id3Size(r io.ReaderAt) int64 {
