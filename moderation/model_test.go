@@ -18,8 +18,10 @@ func validManifest() Manifest {
 		Schema: ModelSchema, ID: "m-1", SHA256: strings.Repeat("ab", 32), Licence: "MIT",
 		Input:  nsfwInput(224),
 		Output: Output{Kind: Probabilities, Labels: []string{"drawing", "hentai", "neutral", "porn", "sexy"}},
-		Categories: Categories{Explicit: Category{Labels: []string{"porn"}}, Drawn: Category{Labels: []string{"hentai"}, Reduce: ReduceMax},
-			Suggestive: Category{Labels: []string{"sexy"}, Reduce: ReduceSum}},
+		Categories: Categories{
+			Explicit: Category{Labels: []string{"porn"}}, Drawn: Category{Labels: []string{"hentai"}, Reduce: ReduceMax},
+			Suggestive: Category{Labels: []string{"sexy"}, Reduce: ReduceSum},
+		},
 		Thresholds: Thresholds{Explicit: t, Drawn: t, Suggestive: t},
 		SelfTest:   []SelfTest{{Picture: "ramps", Scores: raw(0.2, 0.2, 0.2, 0.2, 0.2), Tolerance: 1e-4}},
 	}

@@ -119,8 +119,12 @@ func TestFillRefusesWhatIsNoPicture(t *testing.T) {
 	p := NewPreprocessor(nsfwInput(4))
 	dst := make([]float32, p.Len())
 	for _, r := range []Raster{
-		{}, {Width: 1, Height: 1}, {Width: 1, Height: 1, Pix: make([]byte, 4)}, {Width: -1, Height: -3, Pix: make([]byte, 9)},
-		{Width: MaxRasterSide + 1, Height: 1, Pix: make([]byte, 3*(MaxRasterSide+1))}, {Width: math.MaxInt, Height: math.MaxInt, Pix: make([]byte, 3)},
+		{},
+		{Width: 1, Height: 1},
+		{Width: 1, Height: 1, Pix: make([]byte, 4)},
+		{Width: -1, Height: -3, Pix: make([]byte, 9)},
+		{Width: MaxRasterSide + 1, Height: 1, Pix: make([]byte, 3*(MaxRasterSide+1))},
+		{Width: math.MaxInt, Height: math.MaxInt, Pix: make([]byte, 3)},
 	} {
 		if err := p.Fill(dst, r); err == nil {
 			t.Errorf("took %d x %d pixels of %d bytes", r.Width, r.Height, len(r.Pix))

@@ -84,8 +84,10 @@ func oneVoice(parts []Part) []Part {
 		}
 		if seen++; seen > MaxVoiceItems {
 			e := Refuse(CodeTooManyItems, "a message holds %d voice note; send this one by itself", MaxVoiceItems)
-			parts[i] = Part{ItemID: p.ItemID, Index: p.Index, Kind: p.Kind, Status: StatusRejected, Error: e.Failure(),
-				Source: p.Source, Caption: p.Caption, Alt: p.Alt, Edits: p.Edits}
+			parts[i] = Part{
+				ItemID: p.ItemID, Index: p.Index, Kind: p.Kind, Status: StatusRejected, Error: e.Failure(),
+				Source: p.Source, Caption: p.Caption, Alt: p.Alt, Edits: p.Edits,
+			}
 		}
 	}
 	return parts

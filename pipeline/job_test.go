@@ -45,7 +45,8 @@ func TestDecodeJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []pipeline.Edit{
-		{Op: pipeline.OpCrop, X: 0.1, W: 0.8, H: 1}, {Op: pipeline.OpRotate, Degrees: 90},
+		{Op: pipeline.OpCrop, X: 0.1, W: 0.8, H: 1},
+		{Op: pipeline.OpRotate, Degrees: 90},
 		{Op: pipeline.OpCaption, Text: "lake day 🛶", Position: pipeline.CaptionBottom, Style: pipeline.CaptionBar},
 	}
 	if !reflect.DeepEqual(j.Items[0].Edits, want) {

@@ -21,10 +21,14 @@ func goodManifest() pipeline.Manifest {
 		Schema: pipeline.ManifestSchema, JobID: "j", MessageID: "m", ConversationID: "c", SenderID: "s", Status: pipeline.StatusPartial,
 		CreatedAt: now, FinishedAt: now,
 		Parts: []pipeline.Part{
-			{ItemID: "i1", Kind: pipeline.KindPhoto, Status: pipeline.StatusReady, Renditions: []pipeline.Rendition{rendition},
-				Edits: []pipeline.Edit{{Op: pipeline.OpCrop, W: 1, H: 1}}},
-			{ItemID: "i2", Index: 1, Kind: pipeline.KindVideo, Status: pipeline.StatusRejected, Error: pipeline.Refuse(pipeline.CodeCorrupt, "x").Failure(),
-				Edits: []pipeline.Edit{}},
+			{
+				ItemID: "i1", Kind: pipeline.KindPhoto, Status: pipeline.StatusReady, Renditions: []pipeline.Rendition{rendition},
+				Edits: []pipeline.Edit{{Op: pipeline.OpCrop, W: 1, H: 1}},
+			},
+			{
+				ItemID: "i2", Index: 1, Kind: pipeline.KindVideo, Status: pipeline.StatusRejected, Error: pipeline.Refuse(pipeline.CodeCorrupt, "x").Failure(),
+				Edits: []pipeline.Edit{},
+			},
 		},
 		Deliveries:    []pipeline.Delivery{{RecipientID: "u", Parts: []pipeline.PartDelivery{{ItemID: "i1", Action: pipeline.Deliver, Reasons: []string{"clear"}}}, Notices: []pipeline.Notice{}}},
 		SenderNotices: []pipeline.Notice{},

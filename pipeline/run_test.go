@@ -56,11 +56,17 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{procs: &pipelinetest.Processors{}, mod: &pipelinetest.Moderator{Facts: level(pipeline.LevelClear)}, store: memstore.New(),
-		sources: &counting{Store: memstore.New()}, scratch: t.TempDir(), now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	r.Pipeline, err = pipeline.New(pipeline.Config{Scratch: r.scratch, ItemsAtOnce: 2, Version: "test", Profile: "sha256:00", Engine: "1",
-		MaxBytes: pipeline.ByteCaps{Voice: 100, Photo: 100, Video: 100}}, pipeline.Deps{Sources: r.sources, Store: r.store, Processors: r.procs,
-		Moderator: r.mod, Policy: policy, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return r.now }})
+	r := &rig{
+		procs: &pipelinetest.Processors{}, mod: &pipelinetest.Moderator{Facts: level(pipeline.LevelClear)}, store: memstore.New(),
+		sources: &counting{Store: memstore.New()}, scratch: t.TempDir(), now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+	}
+	r.Pipeline, err = pipeline.New(pipeline.Config{
+		Scratch: r.scratch, ItemsAtOnce: 2, Version: "test", Profile: "sha256:00", Engine: "1",
+		MaxBytes: pipeline.ByteCaps{Voice: 100, Photo: 100, Video: 100},
+	}, pipeline.Deps{
+		Sources: r.sources, Store: r.store, Processors: r.procs,
+		Moderator: r.mod, Policy: policy, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return r.now },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,8 +89,10 @@ func (r *rig) uploadBytes(t *testing.T, key string, data []byte) {
 
 // job is a direct message between adults, one photo per given source key.
 func job(id string, keys ...string) pipeline.Job {
-	j := pipeline.Job{Schema: pipeline.JobSchema, JobID: id, MessageID: "m1", Conversation: pipeline.Conversation{ID: "c1", Kind: pipeline.Direct},
-		Sender: pipeline.Sender{ID: "s1", AgeBand: pipeline.Adult}, Recipients: []pipeline.Recipient{recipient("r1", pipeline.Adult)}}
+	j := pipeline.Job{
+		Schema: pipeline.JobSchema, JobID: id, MessageID: "m1", Conversation: pipeline.Conversation{ID: "c1", Kind: pipeline.Direct},
+		Sender: pipeline.Sender{ID: "s1", AgeBand: pipeline.Adult}, Recipients: []pipeline.Recipient{recipient("r1", pipeline.Adult)},
+	}
 	for i, key := range keys {
 		j.Items = append(j.Items, pipeline.Item{ID: "i" + string(rune('1'+i)), Kind: pipeline.KindPhoto, Source: pipeline.Source{Key: key}})
 	}
@@ -212,8 +220,10 @@ func TestBadItemsCostThemselves(t *testing.T) {
 	j := job("j1", "good", "crash", "big", "empty", "text", "absent", "edit")
 	j.Items[6].Edits = []pipeline.Edit{{Op: pipeline.OpCrop, X: .5, W: .8, H: 1}}
 	m := r.run(t, j, pipeline.RunOptions{})
-	want := []pipeline.Code{"", pipeline.CodeEngineCrashed, pipeline.CodeTooLarge, pipeline.CodeCorrupt, pipeline.CodeUnsupportedType,
-		pipeline.CodeSourceMissing, pipeline.CodeInvalidEdit}
+	want := []pipeline.Code{
+		"", pipeline.CodeEngineCrashed, pipeline.CodeTooLarge, pipeline.CodeCorrupt, pipeline.CodeUnsupportedType,
+		pipeline.CodeSourceMissing, pipeline.CodeInvalidEdit,
+	}
 	if m.Status != pipeline.StatusPartial || len(m.Parts) != len(want) {
 		t.Fatalf("status %s with %d parts", m.Status, len(m.Parts))
 	}

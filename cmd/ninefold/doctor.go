@@ -126,8 +126,8 @@ func (c *doctorCmd) stores(ctx context.Context, _ *app) []diagnosis {
 		return outcome("store", "", err, "--store or --sources")
 	}
 	out := outcome("store", "wrote, read and listed "+c.Store, store.Check(ctx), "--store or the --s3 settings")
-	if from, ok := sources.(pipeline.Store); ok && sources != store {
-		err := from.List(ctx, "doctor/", func(pipeline.Object) error { return nil })
+	if sources != store {
+		err := sources.List(ctx, "doctor/", func(pipeline.Object) error { return nil })
 		out = append(out, outcome("sources", "listed "+c.Sources, err, "--sources or the --s3 settings")...)
 	}
 	return out

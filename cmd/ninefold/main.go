@@ -115,7 +115,7 @@ type helped struct{ code int }
 
 func newParser(c *cli, stdout, stderr io.Writer) (*kong.Kong, error) {
 	return kong.New(c,
-		kong.Name("ninefold"), kong.Description(description), kong.Vars(defaults()), kong.DefaultEnvars("NINEFOLD"),
+		kong.Name("ninefold"), kong.Description(description), defaults(), kong.DefaultEnvars("NINEFOLD"),
 		kong.Configuration(loadYAML), kong.Writers(stdout, stderr), kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
 		kong.Exit(func(code int) { panic(helped{code}) }),

@@ -18,7 +18,7 @@ type modelsCmd struct {
 
 type modelsFetchCmd struct {
 	IDs []string `arg:"" optional:"" help:"Models; none = the default." name:"id"`
-	Dir string   `help:"Where to put them." default:"${models}" placeholder:"DIR"`
+	Dir string   `env:"NINEFOLD_MODELS_DIR" help:"Where to put them." default:"${models}" placeholder:"DIR"`
 }
 
 func (c *modelsFetchCmd) Run(a *app) error {
@@ -57,7 +57,7 @@ func (c *modelsListCmd) Run(a *app) error {
 }
 
 type modelsVerifyCmd struct {
-	Dir string `help:"Where they are." default:"${models}" placeholder:"DIR"`
+	Dir string `env:"NINEFOLD_MODELS_DIR" help:"Where they are." default:"${models}" placeholder:"DIR"`
 }
 
 func (c *modelsVerifyCmd) Run(a *app) error {

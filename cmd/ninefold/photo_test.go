@@ -111,8 +111,10 @@ func tellingScene(t *testing.T) (s scene, kinds map[string]pipeline.Kind) {
 		tool(t, "vips", "copy", at("a.jpg"), at(name))
 	}
 	film := func(name string, args ...string) []byte {
-		line := append([]string{"-v", "error", "-nostdin", "-f", "lavfi", "-i", "testsrc2=s=96x64:r=5:d=2", "-metadata", "comment=" + secret,
-			"-metadata", "location=+48.1+011.5/" + secret}, args...)
+		line := append([]string{
+			"-v", "error", "-nostdin", "-f", "lavfi", "-i", "testsrc2=s=96x64:r=5:d=2", "-metadata", "comment=" + secret,
+			"-metadata", "location=+48.1+011.5/" + secret,
+		}, args...)
 		tool(t, "ffmpeg", append(line, at(name))...)
 		return s.read(t, name)
 	}

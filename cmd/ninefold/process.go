@@ -87,8 +87,10 @@ func filesJob(files []string) (pipeline.Job, pipeline.SourceStore) {
 	job := pipeline.Job{
 		Schema: pipeline.JobSchema, JobID: id, MessageID: "m_" + id, Conversation: pipeline.Conversation{ID: "local", Kind: pipeline.Direct},
 		Sender: pipeline.Sender{ID: "sender", AgeBand: pipeline.Adult},
-		Recipients: []pipeline.Recipient{{ID: "recipient", AgeBand: pipeline.Adult, Contact: pipeline.ContactAccepted,
-			NudityFilter: pipeline.FilterOff}},
+		Recipients: []pipeline.Recipient{{
+			ID: "recipient", AgeBand: pipeline.Adult, Contact: pipeline.ContactAccepted,
+			NudityFilter: pipeline.FilterOff,
+		}},
 	}
 	paths := map[string]string{}
 	for i, path := range files {

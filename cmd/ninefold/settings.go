@@ -105,7 +105,10 @@ func beside(name string) string {
 
 func groups() []kong.Group {
 	return []kong.Group{
-		{Key: "log", Title: "Log:"}, {Key: "engine", Title: "Engine:"}, {Key: "models", Title: "Classifier:"},
-		{Key: "store", Title: "Store:"}, {Key: "queue", Title: "Queue:"},
+		{Key: "log", Title: "Log:"},
+		{Key: "engine", Title: "Engine:"},
+		{Key: "models", Title: "Classifier:"},
+		{Key: "store", Title: "Store:"},
+		{Key: "queue", Title: "Queue:"},
 	}
 }

@@ -180,8 +180,10 @@ func heavy() (*tfjs.Graph, moderation.Manifest) {
 			weights[i] = float32(i%7-3) / float32(in*9)
 		}
 		g.Initializers = append(g.Initializers, tfjs.Initializer{Name: name + "w", Dims: []int64{int64(out), int64(in), 3, 3}, Floats: weights})
-		g.Nodes = append(g.Nodes, tfjs.Node{Op: "Conv", Inputs: []string{source, name + "w"}, Outputs: []string{name},
-			Attrs: []tfjs.Attr{{Name: "pads", Value: []int64{1, 1, 1, 1}}}})
+		g.Nodes = append(g.Nodes, tfjs.Node{
+			Op: "Conv", Inputs: []string{source, name + "w"}, Outputs: []string{name},
+			Attrs: []tfjs.Attr{{Name: "pads", Value: []int64{1, 1, 1, 1}}},
+		})
 		source, in = name, out
 	}
 	for i := range 80 {

@@ -58,8 +58,10 @@ func (o own) graph() *tfjs.Graph {
 	source := "pixels"
 	if o.layout == moderation.NHWC {
 		g.Input.Dims = []int64{1, ownSide, ownSide, 3}
-		g.Nodes = append(g.Nodes, tfjs.Node{Op: "Transpose", Inputs: []string{"pixels"}, Outputs: []string{"nchw"},
-			Attrs: []tfjs.Attr{{Name: "perm", Value: []int64{0, 3, 1, 2}}}})
+		g.Nodes = append(g.Nodes, tfjs.Node{
+			Op: "Transpose", Inputs: []string{"pixels"}, Outputs: []string{"nchw"},
+			Attrs: []tfjs.Attr{{Name: "perm", Value: []int64{0, 3, 1, 2}}},
+		})
 		source = "nchw"
 	}
 	last := "answer"
@@ -80,8 +82,10 @@ func (o own) manifest() moderation.Manifest {
 	bound := moderation.Threshold{Low: 0.3, High: 0.5}
 	return moderation.Manifest{
 		Schema: moderation.ModelSchema, ID: "own", Licence: "CC0-1.0",
-		Input: moderation.Input{Layout: o.layout, Size: ownSide, Color: o.color, Resize: moderation.BilinearHalfPixel, Scale: o.scale,
-			Mean: o.mean, Std: o.std},
+		Input: moderation.Input{
+			Layout: o.layout, Size: ownSide, Color: o.color, Resize: moderation.BilinearHalfPixel, Scale: o.scale,
+			Mean: o.mean, Std: o.std,
+		},
 		Output:     moderation.Output{Kind: o.kind, Labels: o.labels},
 		Categories: moderation.Categories{Explicit: moderation.Category{Labels: []string{"nsfw"}}},
 		Thresholds: moderation.Thresholds{Explicit: bound},
@@ -149,14 +153,18 @@ func plain(width, height int, r, g, b byte) moderation.Raster {
 
 // sigmoidModel is a one-output model with NCHW, BGR and means in 0..255.
 func sigmoidModel() own {
-	return own{layout: moderation.NCHW, color: moderation.BGR, scale: 1, mean: []float64{104, 117, 123}, kind: moderation.LogitsSigmoid,
-		labels: []string{"nsfw"}, weights: []float32{-0.01, 0.002, 0.03}, bias: []float32{0.5}}
+	return own{
+		layout: moderation.NCHW, color: moderation.BGR, scale: 1, mean: []float64{104, 117, 123}, kind: moderation.LogitsSigmoid,
+		labels: []string{"nsfw"}, weights: []float32{-0.01, 0.002, 0.03}, bias: []float32{0.5},
+	}
 }
 
 // softmaxModel is a two-class model with logits, mean and deviation 0.5, the bad label first.
 func softmaxModel() own {
-	return own{layout: moderation.NCHW, color: moderation.RGB, scale: 255, mean: []float64{0.5, 0.5, 0.5}, std: []float64{0.5, 0.5, 0.5},
-		kind: moderation.LogitsSoftmax, labels: []string{"nsfw", "normal"}, weights: []float32{2, -1, 0.5, 0.1, -1, 1}, bias: []float32{0.2, -0.3}}
+	return own{
+		layout: moderation.NCHW, color: moderation.RGB, scale: 255, mean: []float64{0.5, 0.5, 0.5}, std: []float64{0.5, 0.5, 0.5},
+		kind: moderation.LogitsSoftmax, labels: []string{"nsfw", "normal"}, weights: []float32{2, -1, 0.5, 0.1, -1, 1}, bias: []float32{0.2, -0.3},
+	}
 }
 
 // probabilityModel has its softmax inside and takes NHWC.

@@ -29,9 +29,9 @@ func topologies() map[string]func() *synthetic {
 }
 
 func TestConvertedModelsAnswerAsTheOriginals(t *testing.T) {
-	for name, make := range topologies() {
+	for name, build := range topologies() {
 		t.Run(name, func(t *testing.T) {
-			s := make()
+			s := build()
 			g, err := Convert(t.Context(), s.write(t))
 			if err != nil {
 				t.Fatal(err)
@@ -142,10 +142,12 @@ func classify(t *testing.T, g *Graph, in moderation.Input, answers []string, r m
 	dir, data := t.TempDir(), g.Encode()
 	sum := sha256.Sum256(data)
 	bound := moderation.Threshold{Low: 0.3, High: 0.5}
-	m := moderation.Manifest{Schema: moderation.ModelSchema, ID: "synthetic", Licence: "MIT", SHA256: hex.EncodeToString(sum[:]), Input: in,
+	m := moderation.Manifest{
+		Schema: moderation.ModelSchema, ID: "synthetic", Licence: "MIT", SHA256: hex.EncodeToString(sum[:]), Input: in,
 		Output:     moderation.Output{Kind: moderation.Probabilities, Labels: answers},
 		Categories: moderation.Categories{Explicit: moderation.Category{Labels: []string{"porn"}}},
-		Thresholds: moderation.Thresholds{Explicit: bound}}
+		Thresholds: moderation.Thresholds{Explicit: bound},
+	}
 	o := onnx.Options{ModelDir: dir, Library: library(t), Slots: 1}
 	writeModel(t, dir, data, m)
 	var err error

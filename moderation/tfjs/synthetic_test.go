@@ -72,14 +72,18 @@ func pair(a, b int) []int { return []int{a, b} }
 func (s *synthetic) conv(name string, kh, kw, in, out, stride int, padding string) string {
 	spread := 2.4 / float64(kh*kw*in)
 	s.weight(name+"/kernel", -spread, spread*1.4, false, kh, kw, in, out)
-	return s.layer("Conv2D", name, map[string]any{"kernel_size": pair(kh, kw), "strides": pair(stride, stride), "padding": padding,
-		"data_format": "channels_last", "dilation_rate": pair(1, 1), "activation": "linear", "use_bias": false})
+	return s.layer("Conv2D", name, map[string]any{
+		"kernel_size": pair(kh, kw), "strides": pair(stride, stride), "padding": padding,
+		"data_format": "channels_last", "dilation_rate": pair(1, 1), "activation": "linear", "use_bias": false,
+	})
 }
 
 func (s *synthetic) depthwise(name string, in, stride int, padding string) string {
 	s.weight(name+"/depthwise_kernel", -0.3, 0.5, false, 3, 3, in, 1)
-	return s.layer("DepthwiseConv2D", name, map[string]any{"kernel_size": pair(3, 3), "strides": pair(stride, stride), "padding": padding,
-		"data_format": "channels_last", "dilation_rate": pair(1, 1), "activation": "linear", "use_bias": false, "depth_multiplier": 1})
+	return s.layer("DepthwiseConv2D", name, map[string]any{
+		"kernel_size": pair(3, 3), "strides": pair(stride, stride), "padding": padding,
+		"data_format": "channels_last", "dilation_rate": pair(1, 1), "activation": "linear", "use_bias": false, "depth_multiplier": 1,
+	})
 }
 
 func (s *synthetic) norm(name string, n int, scaled bool) string {
@@ -104,8 +108,10 @@ func (s *synthetic) dense(name string, in, out int, activation string) {
 
 // head ends both layers models as the real ones end.
 func (s *synthetic) head(features, pool int) {
-	s.layer("AveragePooling2D", "average_pooling", map[string]any{"pool_size": pair(pool, pool), "padding": "valid", "strides": pair(pool, pool),
-		"data_format": "channels_last"})
+	s.layer("AveragePooling2D", "average_pooling", map[string]any{
+		"pool_size": pair(pool, pool), "padding": "valid", "strides": pair(pool, pool),
+		"data_format": "channels_last",
+	})
 	s.layer("Flatten", "flatten_1", map[string]any{"data_format": "channels_last"})
 	s.dense("dense_1", features, 12, "relu")
 	s.layer("Dropout", "dropout_2", map[string]any{"rate": 0.5})
@@ -206,8 +212,10 @@ func mobileNetV2Mid() *synthetic {
 	s.node("Squeeze", "Squeeze", map[string]any{"squeeze_dims": numbers(1, 2)})
 	s.weight("dense/w", -0.5, 0.55, false, 12, s.classes)
 	s.weight("dense/b", -0.2, 0.2, false, s.classes)
-	s.node("dense/BiasAdd", "_FusedMatMul", map[string]any{"transpose_a": map[string]any{"b": false}, "transpose_b": map[string]any{"b": false},
-		"fused_ops": texts("BiasAdd")}, s.last, "dense/w", "dense/b")
+	s.node("dense/BiasAdd", "_FusedMatMul", map[string]any{
+		"transpose_a": map[string]any{"b": false}, "transpose_b": map[string]any{"b": false},
+		"fused_ops": texts("BiasAdd"),
+	}, s.last, "dense/w", "dense/b")
 	s.nodes = append(s.nodes, constantNode("dense/w"), constantNode("dense/b"))
 	s.node("Softmax", "Softmax", nil)
 	s.node("Identity", "Identity", nil)
@@ -249,8 +257,10 @@ func (s *synthetic) fused(name, op string, stride int, relu bool, low, high floa
 	if relu {
 		ops = append(ops, "Relu6")
 	}
-	return s.node(name, op, map[string]any{"strides": numbers(1, stride, stride, 1), "dilations": numbers(1, 1, 1, 1), "padding": text("SAME"),
-		"data_format": text("NHWC"), "fused_ops": texts(ops...)}, s.last, name+"_w", name+"_b")
+	return s.node(name, op, map[string]any{
+		"strides": numbers(1, stride, stride, 1), "dilations": numbers(1, 1, 1, 1), "padding": text("SAME"),
+		"data_format": text("NHWC"), "fused_ops": texts(ops...),
+	}, s.last, name+"_w", name+"_b")
 }
 
 func numbers(ns ...int) map[string]any {
@@ -311,7 +321,8 @@ func (s *synthetic) document(t *testing.T) ([]byte, map[string]string) {
 	topology := map[string]any{"node": s.nodes}
 	if s.nodes == nil {
 		topology = map[string]any{"keras_version": "2.2.4", "model_config": map[string]any{"class_name": "Model", "config": map[string]any{
-			"name": "model_1", "layers": s.layers, "input_layers": []any{[]any{"input_1", 0, 0}}, "output_layers": []any{[]any{s.last, 0, 0}}}}}
+			"name": "model_1", "layers": s.layers, "input_layers": []any{[]any{"input_1", 0, 0}}, "output_layers": []any{[]any{s.last, 0, 0}},
+		}}}
 	}
 	specs, data := s.shuffled()
 	cut := len(data)/2 + 1
@@ -320,7 +331,8 @@ func (s *synthetic) document(t *testing.T) ([]byte, map[string]string) {
 		"group1-shard2of2": base64.StdEncoding.EncodeToString(data[cut:]),
 	}
 	doc := map[string]any{"modelTopology": topology, "weightsManifest": []any{map[string]any{
-		"paths": []string{"group1-shard1of2", "group1-shard2of2"}, "weights": specs}}}
+		"paths": []string{"group1-shard1of2", "group1-shard2of2"}, "weights": specs,
+	}}}
 	if s.format != "" {
 		doc["format"] = s.format
 	}

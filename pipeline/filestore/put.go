@@ -45,7 +45,7 @@ func (s *Store) place(ctx context.Context, key string, r io.Reader, content pipe
 	if err != nil {
 		return err
 	}
-	defer s.root.Remove(temp) // after a rename there is nothing to remove
+	defer func() { _ = s.root.Remove(temp) }() // after a rename there is nothing to remove
 	if err := ctx.Err(); err != nil {
 		return unavailable("put", err)
 	}

@@ -96,7 +96,8 @@ func (p *processor) copy(f pipeline.File, text string) (*pipeline.Rendered, erro
 	}
 	return &pipeline.Rendered{
 		Part: pipeline.Part{Kind: pipeline.KindPhoto, Width: 1, Height: 1, Renditions: []pipeline.Rendition{
-			{Name: "display", Class: pipeline.ClassFull, Path: name, MIME: "image/jpeg", Width: 1, Height: 1, Default: true}}},
+			{Name: "display", Class: pipeline.ClassFull, Path: name, MIME: "image/jpeg", Width: 1, Height: 1, Default: true},
+		}},
 		Samples: []pipeline.Sample{{Path: name + ".rgb", Width: 1, Height: 1}}, Planned: 1,
 	}, nil
 }

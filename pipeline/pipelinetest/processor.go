@@ -104,9 +104,12 @@ func goodPhoto(t *testing.T, d *desk, good []byte) {
 
 // isResult reports what keeps err from being a coded result that says what to do.
 func isResult(err error) error {
+	if err == nil {
+		return errors.New("want a result with a message, got none")
+	}
 	e := pipeline.AsError(err)
-	if err == nil || e.Code.Trouble() || e.Message == "" || pipeline.Retryable(err) {
-		return fmt.Errorf("want a result with a message, got %v", err)
+	if e.Code.Trouble() || e.Message == "" || pipeline.Retryable(err) {
+		return fmt.Errorf("want a result with a message, got: %w", err)
 	}
 	return nil
 }

@@ -41,8 +41,10 @@ func StartRedis(t testing.TB, args ...string) *Server {
 	addr := freeAddr(t)
 	_, port, _ := net.SplitHostPort(addr)
 	s := &Server{Addr: addr, hello: "PING\r\n"}
-	s.argv = append([]string{binary, "--bind", "127.0.0.1", "--port", port, "--dir", t.TempDir(), "--save", "", "--daemonize", "no",
-		"--maxmemory-policy", "noeviction"}, args...)
+	s.argv = append([]string{
+		binary, "--bind", "127.0.0.1", "--port", port, "--dir", t.TempDir(), "--save", "", "--daemonize", "no",
+		"--maxmemory-policy", "noeviction",
+	}, args...)
 	s.startFor(t)
 	return s
 }

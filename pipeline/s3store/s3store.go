@@ -192,7 +192,7 @@ func (w *watched) Read(p []byte) (int, error) {
 	w.call.moved()
 	n, err := w.body.Read(p)
 	w.call.rest() // the reader may take its time
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = w.call.end("get", err)
 	}
 	return n, err

@@ -308,10 +308,14 @@ func TestRunWritesValidManifests(t *testing.T) {
 	put("photo", pipelinetest.JPEG("lake"))
 	put("text", []byte("Dear Sir or Madam"))
 	facts := moderation.Aggregate([]moderation.Frame{{}, {AtMS: 500}}, 2, moderation.Thresholds{})
-	p, err := pipeline.New(pipeline.Config{Scratch: t.TempDir(), ItemsAtOnce: 2, Version: "test", Profile: "sha256:00", Engine: "1",
-		MaxBytes: pipeline.ByteCaps{Voice: 100, Photo: 100, Video: 100}}, pipeline.Deps{Sources: sources, Store: store,
+	p, err := pipeline.New(pipeline.Config{
+		Scratch: t.TempDir(), ItemsAtOnce: 2, Version: "test", Profile: "sha256:00", Engine: "1",
+		MaxBytes: pipeline.ByteCaps{Voice: 100, Photo: 100, Video: 100},
+	}, pipeline.Deps{
+		Sources: sources, Store: store,
 		Processors: &pipelinetest.Processors{}, Moderator: &pipelinetest.Moderator{Facts: facts}, Policy: policy,
-		Log: slog.New(slog.DiscardHandler), Now: time.Now})
+		Log: slog.New(slog.DiscardHandler), Now: time.Now,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,9 +326,11 @@ func TestRunWritesValidManifests(t *testing.T) {
 		"ready": {[]string{"photo"}, pipeline.StatusReady}, "partial": {[]string{"photo", "text", "absent"}, pipeline.StatusPartial},
 		"rejected": {[]string{"text"}, pipeline.StatusRejected}, "invalid": {nil, pipeline.StatusRejected},
 	} {
-		job := pipeline.Job{Schema: pipeline.JobSchema, JobID: id, MessageID: "m", Conversation: pipeline.Conversation{ID: "c", Kind: pipeline.Direct},
+		job := pipeline.Job{
+			Schema: pipeline.JobSchema, JobID: id, MessageID: "m", Conversation: pipeline.Conversation{ID: "c", Kind: pipeline.Direct},
 			Sender:     pipeline.Sender{ID: "s", AgeBand: pipeline.Adult},
-			Recipients: []pipeline.Recipient{{ID: "r", AgeBand: pipeline.Teen, Contact: pipeline.ContactAccepted, NudityFilter: pipeline.FilterOff}}}
+			Recipients: []pipeline.Recipient{{ID: "r", AgeBand: pipeline.Teen, Contact: pipeline.ContactAccepted, NudityFilter: pipeline.FilterOff}},
+		}
 		for i, key := range want.keys {
 			job.Items = append(job.Items, pipeline.Item{ID: fmt.Sprint("i", i), Kind: pipeline.KindAuto, Source: pipeline.Source{Key: key}})
 		}

@@ -332,7 +332,8 @@ func bright(v *ff.Stream, plan *transcode.VideoPlan) *ff.Stream {
 func (g *graph) frames(v *ff.Stream, plan *transcode.VideoPlan) *ff.Stream {
 	s := plan.Samples
 	v = rgb(v, ff.KwArgs{"w": s.Width, "h": s.Height, "flags": "area"})
-	return ff.Output([]*ff.Stream{v}, g.out+"/"+framesDir+"/"+framePrefix+"%d.rgb", merge(stillOptions(s.Most+len(plan.Posters.Ticks)), ff.KwArgs{"c:v": "rawvideo"}))
+	name := g.out + "/" + framesDir + "/" + framePrefix + "%d.rgb"
+	return ff.Output([]*ff.Stream{v}, name, merge(stillOptions(s.Most+len(plan.Posters.Ticks)), ff.KwArgs{"c:v": "rawvideo"}))
 }
 
 // stills writes at most so many full-size PNGs, named by their time. They are not compressed: each is read

@@ -117,7 +117,7 @@ func (f *fontFile) readCmap() error {
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer func() { _ = done() }() // read only: nothing is lost
 	raw, err := ld.RawTable(ot.MustNewTag("cmap"))
 	if err != nil {
 		return err
@@ -139,7 +139,7 @@ func (f *fontFile) load() (*font.Face, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer done()
+	defer func() { _ = done() }() // read only: nothing is lost
 	parsed, err := font.NewFont(ld)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.path, err)

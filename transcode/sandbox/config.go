@@ -33,8 +33,10 @@ type Limits struct {
 func DefaultConfig() Config {
 	return Config{
 		Warm: 2, Parallel: runtime.GOMAXPROCS(0), Log: slog.Default(),
-		Limits: Limits{Start: 20 * time.Second, Identify: 20 * time.Second, Photo: 45 * time.Second, Voice: 60 * time.Second,
-			Video: 10 * time.Minute, Verify: 30 * time.Second},
+		Limits: Limits{
+			Start: 20 * time.Second, Identify: 20 * time.Second, Photo: 45 * time.Second, Voice: 60 * time.Second,
+			Video: 10 * time.Minute, Verify: 30 * time.Second,
+		},
 	}
 }
 

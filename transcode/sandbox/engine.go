@@ -106,8 +106,10 @@ func (e *engine) call(ctx context.Context, req Request, limit time.Duration, pro
 	case <-timer.C:
 		e.kill()
 		<-replies
-		return Response{}, &pipeline.Error{Code: pipeline.CodeDecodeTimeout, Op: string(req.Op), Err: fmt.Errorf("no answer in %s", limit),
-			Message: "decoding took too long; send a smaller or shorter file"}
+		return Response{}, &pipeline.Error{
+			Code: pipeline.CodeDecodeTimeout, Op: string(req.Op), Err: fmt.Errorf("no answer in %s", limit),
+			Message: "decoding took too long; send a smaller or shorter file",
+		}
 	}
 }
 

@@ -99,12 +99,23 @@ func TestWhatAnEngineDoesToItselfIsAResult(t *testing.T) {
 		word string
 		want pipeline.Code
 	}{
-		{"segv", pipeline.CodeEngineCrashed}, {"abrt", pipeline.CodeEngineCrashed}, {"exit", pipeline.CodeEngineCrashed},
-		{"stderr", pipeline.CodeEngineCrashed}, {"garbage", pipeline.CodeEngineCrashed}, {"endless", pipeline.CodeEngineCrashed},
-		{"plain", pipeline.CodeEngineCrashed}, {"code", pipeline.CodeEngineCrashed}, {"gate", pipeline.CodeEngineCrashed},
-		{"corrupt", pipeline.CodeCorrupt}, {"safe", pipeline.CodeEngineCrashed}, {"passwd", pipeline.CodeEngineCrashed},
-		{"outside", pipeline.CodeEngineCrashed}, {"source", pipeline.CodeEngineCrashed}, {"html", pipeline.CodeEngineCrashed},
-		{"text", pipeline.CodeEngineCrashed}, {"nothing", pipeline.CodeEngineCrashed},
+		{"segv", pipeline.CodeEngineCrashed},
+		{"abrt", pipeline.CodeEngineCrashed},
+		{"exit", pipeline.CodeEngineCrashed},
+		{"stderr", pipeline.CodeEngineCrashed},
+		{"garbage", pipeline.CodeEngineCrashed},
+		{"endless", pipeline.CodeEngineCrashed},
+		{"plain", pipeline.CodeEngineCrashed},
+		{"code", pipeline.CodeEngineCrashed},
+		{"gate", pipeline.CodeEngineCrashed},
+		{"corrupt", pipeline.CodeCorrupt},
+		{"safe", pipeline.CodeEngineCrashed},
+		{"passwd", pipeline.CodeEngineCrashed},
+		{"outside", pipeline.CodeEngineCrashed},
+		{"source", pipeline.CodeEngineCrashed},
+		{"html", pipeline.CodeEngineCrashed},
+		{"text", pipeline.CodeEngineCrashed},
+		{"nothing", pipeline.CodeEngineCrashed},
 	} {
 		_, err := r.render(t.Context(), t, i, tc.word)
 		if got := pipeline.AsError(err); got.Code != tc.want || got.Message == "" {

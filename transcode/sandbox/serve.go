@@ -79,6 +79,8 @@ const maxCause = 8 << 10
 
 // crashed is the result for a file on which a decoder died.
 func crashed(format string, args ...any) *pipeline.Error {
-	return &pipeline.Error{Code: pipeline.CodeEngineCrashed, Op: "engine", Err: fmt.Errorf(format, args...),
-		Message: "the file could not be decoded safely; export it again with another program and resend it"}
+	return &pipeline.Error{
+		Code: pipeline.CodeEngineCrashed, Op: "engine", Err: fmt.Errorf(format, args...),
+		Message: "the file could not be decoded safely; export it again with another program and resend it",
+	}
 }
