@@ -44,20 +44,35 @@ func TestPhotoSizes(t *testing.T) {
 		want           []string
 		master, sample string
 	}{
-		"12 MP": {4032, 3024, []string{"display.jpeg 2048x1536", "display.webp 2048x1536", "preview.webp 1280x960", "thumb.webp 640x480",
-			"grid.webp 320x320", "blurred 32x24>640x480"}, "2048x1536", "597x448"},
-		"portrait": {3024, 4032, []string{"display.jpeg 1536x2048", "display.webp 1536x2048", "preview.webp 960x1280", "thumb.webp 480x640",
-			"grid.webp 320x320", "blurred 24x32>480x640"}, "1536x2048", "448x597"},
-		"small, never enlarged": {500, 200, []string{"display.jpeg 500x200", "display.webp 500x200", "preview.webp 500x200", "thumb.webp 500x200",
-			"grid.webp 200x200", "blurred 32x13>500x200"}, "500x200", "500x200"},
-		"one pixel": {1, 1, []string{"display.jpeg 1x1", "display.webp 1x1", "preview.webp 1x1", "thumb.webp 1x1", "grid.webp 1x1", "blurred 1x1>1x1"},
-			"1x1", "1x1"},
-		"ribbon": {16000, 20, []string{"display.jpeg 2048x3", "display.webp 2048x3", "preview.webp 1280x2", "thumb.webp 640x1", "grid.webp 20x20",
-			"blurred 32x1>640x1"}, "16000x20", "16000x20"},
-		"icon must not survive as the safe rendition": {32, 32, []string{"display.jpeg 32x32", "display.webp 32x32", "preview.webp 32x32",
-			"thumb.webp 32x32", "grid.webp 32x32", "blurred 4x4>32x32"}, "32x32", "32x32"},
-		"panorama": {12000, 2000, []string{"display.jpeg 2048x341", "display.webp 2048x341", "preview.webp 1280x213", "thumb.webp 640x107",
-			"grid.webp 320x320", "blurred 32x5>640x107"}, "2688x448", "2688x448"},
+		"12 MP": {4032, 3024, []string{
+			"display.jpeg 2048x1536", "display.webp 2048x1536", "preview.webp 1280x960", "thumb.webp 640x480",
+			"grid.webp 320x320", "blurred 32x24>640x480",
+		}, "2048x1536", "597x448"},
+		"portrait": {3024, 4032, []string{
+			"display.jpeg 1536x2048", "display.webp 1536x2048", "preview.webp 960x1280", "thumb.webp 480x640",
+			"grid.webp 320x320", "blurred 24x32>480x640",
+		}, "1536x2048", "448x597"},
+		"small, never enlarged": {500, 200, []string{
+			"display.jpeg 500x200", "display.webp 500x200", "preview.webp 500x200", "thumb.webp 500x200",
+			"grid.webp 200x200", "blurred 32x13>500x200",
+		}, "500x200", "500x200"},
+		"one pixel": {
+			1, 1,
+			[]string{"display.jpeg 1x1", "display.webp 1x1", "preview.webp 1x1", "thumb.webp 1x1", "grid.webp 1x1", "blurred 1x1>1x1"},
+			"1x1", "1x1",
+		},
+		"ribbon": {16000, 20, []string{
+			"display.jpeg 2048x3", "display.webp 2048x3", "preview.webp 1280x2", "thumb.webp 640x1", "grid.webp 20x20",
+			"blurred 32x1>640x1",
+		}, "16000x20", "16000x20"},
+		"icon must not survive as the safe rendition": {32, 32, []string{
+			"display.jpeg 32x32", "display.webp 32x32", "preview.webp 32x32",
+			"thumb.webp 32x32", "grid.webp 32x32", "blurred 4x4>32x32",
+		}, "32x32", "32x32"},
+		"panorama": {12000, 2000, []string{
+			"display.jpeg 2048x341", "display.webp 2048x341", "preview.webp 1280x213", "thumb.webp 640x107",
+			"grid.webp 320x320", "blurred 32x5>640x107",
+		}, "2688x448", "2688x448"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := mustPhoto(t, photo(c.w, c.h))

@@ -44,8 +44,11 @@ func TestEditsToThePixel(t *testing.T) {
 		w, h  int
 		want  map[at][2]int // where in the result, and which source column and row is to be seen there
 	}{
-		"crop": {[]pipeline.Edit{crop(0.1, 0.2, 0.5, 0.25)}, 100, 25,
-			map[at][2]int{{0, 0}: {20, 20}, {99, 0}: {119, 20}, {0, 24}: {20, 44}, {99, 24}: {119, 44}}},
+		"crop": {
+			[]pipeline.Edit{crop(0.1, 0.2, 0.5, 0.25)},
+			100, 25,
+			map[at][2]int{{0, 0}: {20, 20}, {99, 0}: {119, 20}, {0, 24}: {20, 44}, {99, 24}: {119, 44}},
+		},
 		"crop to one pixel": {[]pipeline.Edit{crop(0.5, 0.5, 0.001, 0.001)}, 1, 1, map[at][2]int{{0, 0}: {100, 50}}},
 		"rotate 90":         {[]pipeline.Edit{turn(90)}, 100, 200, map[at][2]int{{0, 0}: {0, 99}, {99, 0}: {0, 0}, {0, 199}: {199, 99}}},
 		"rotate 180":        {[]pipeline.Edit{turn(180)}, 200, 100, map[at][2]int{{0, 0}: {199, 99}, {199, 99}: {0, 0}, {3, 0}: {196, 99}}},
@@ -54,8 +57,11 @@ func TestEditsToThePixel(t *testing.T) {
 		"flip vertical":     {[]pipeline.Edit{flip("vertical")}, 200, 100, map[at][2]int{{0, 0}: {0, 99}, {5, 9}: {5, 90}}},
 		"crop, then rotate": {[]pipeline.Edit{crop(0, 0, 0.5, 0.5), turn(90)}, 50, 100, map[at][2]int{{0, 0}: {0, 49}, {49, 0}: {0, 0}}},
 		"rotate, then crop": {[]pipeline.Edit{turn(90), crop(0, 0, 0.5, 0.5)}, 50, 100, map[at][2]int{{0, 0}: {0, 99}, {49, 99}: {99, 50}}},
-		"two crops and turns": {[]pipeline.Edit{crop(0.5, 0, 0.5, 1), turn(270), flip("vertical"), crop(0.25, 0.5, 0.5, 0.5)}, 50, 50,
-			map[at][2]int{{0, 0}: {150, 25}, {49, 0}: {150, 74}, {0, 49}: {199, 25}}},
+		"two crops and turns": {
+			[]pipeline.Edit{crop(0.5, 0, 0.5, 1), turn(270), flip("vertical"), crop(0.25, 0.5, 0.5, 0.5)},
+			50, 50,
+			map[at][2]int{{0, 0}: {150, 25}, {49, 0}: {150, 74}, {0, 49}: {199, 25}},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, f := staged(t, pngOf(t, gradient(200, 100)))

@@ -1,6 +1,7 @@
 package vips
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -145,7 +146,7 @@ func flat(pix []byte, bands int) bool {
 	}
 	same, all := 0, len(pix)/bands-1
 	for i := bands; i+bands <= len(pix); i += bands {
-		if string(pix[i-bands:i]) == string(pix[i:i+bands]) {
+		if bytes.Equal(pix[i-bands:i], pix[i:i+bands]) {
 			same++
 		}
 	}

@@ -42,7 +42,7 @@ func staged(t *testing.T, data []byte) (dir string, f pipeline.File) {
 }
 
 // tools draws a red card of half the picture's width and a fifth of its height at the bottom, and paints placeholders by mean.
-type tools struct{ side int }
+type tools struct{}
 
 func (tools) Card(_ transcode.Step, w, h int) (*image.NRGBA, int, int, error) {
 	card := image.NewNRGBA(image.Rect(0, 0, w/2, h/5))

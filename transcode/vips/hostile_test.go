@@ -101,8 +101,10 @@ func TestEmptyAndGarbage(t *testing.T) {
 	for i := range noise {
 		noise[i] = byte(r.Uint32())
 	}
-	for _, typ := range []pipeline.Type{pipeline.TypeJPEG, pipeline.TypePNG, pipeline.TypeAPNG, pipeline.TypeGIF, pipeline.TypeWebP,
-		pipeline.TypeHEIC, pipeline.TypeAVIF} {
+	for _, typ := range []pipeline.Type{
+		pipeline.TypeJPEG, pipeline.TypePNG, pipeline.TypeAPNG, pipeline.TypeGIF, pipeline.TypeWebP,
+		pipeline.TypeHEIC, pipeline.TypeAVIF,
+	} {
 		for name, data := range map[string][]byte{"empty": {}, "noise": noise} {
 			path := filepath.Join(dir, name+typ.Ext)
 			if err := os.WriteFile(path, data, 0o600); err != nil {

@@ -164,9 +164,15 @@ func adobeRGB(t testing.TB) string {
 		name string
 		data []byte
 	}{
-		{"desc", desc}, {"cprt", []byte("text\x00\x00\x00\x00none\x00\x00\x00\x00")}, {"wtpt", xyz(0.9642, 1, 0.8249)},
-		{"rXYZ", xyz(0.60974, 0.31111, 0.01947)}, {"gXYZ", xyz(0.20528, 0.62567, 0.06087)}, {"bXYZ", xyz(0.14919, 0.06322, 0.74457)},
-		{"rTRC", curve}, {"gTRC", curve}, {"bTRC", curve},
+		{"desc", desc},
+		{"cprt", []byte("text\x00\x00\x00\x00none\x00\x00\x00\x00")},
+		{"wtpt", xyz(0.9642, 1, 0.8249)},
+		{"rXYZ", xyz(0.60974, 0.31111, 0.01947)},
+		{"gXYZ", xyz(0.20528, 0.62567, 0.06087)},
+		{"bXYZ", xyz(0.14919, 0.06322, 0.74457)},
+		{"rTRC", curve},
+		{"gTRC", curve},
+		{"bTRC", curve},
 	}
 	head := make([]byte, 128)
 	copy(head[8:], "\x02\x10\x00\x00mntrRGB XYZ ")

@@ -85,8 +85,12 @@ func iccProfile(space chromaticities, c curve) []byte {
 		{"desc", append([]byte("desc\x00\x00\x00\x00\x00\x00\x00\x01\x00"), make([]byte, 78)...)},
 		{"cprt", []byte("text\x00\x00\x00\x00\x00")},
 		{"wtpt", xyzTag(d50)},
-		{"rXYZ", xyzTag(columns[0])}, {"gXYZ", xyzTag(columns[1])}, {"bXYZ", xyzTag(columns[2])},
-		{"rTRC", table}, {"gTRC", table}, {"bTRC", table},
+		{"rXYZ", xyzTag(columns[0])},
+		{"gXYZ", xyzTag(columns[1])},
+		{"bXYZ", xyzTag(columns[2])},
+		{"rTRC", table},
+		{"gTRC", table},
+		{"bTRC", table},
 	})
 }
 

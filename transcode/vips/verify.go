@@ -2,6 +2,7 @@ package vips
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,7 +20,7 @@ func Verify(dir string, r pipeline.Rendition) error {
 	}
 	info, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(r.Path)))
 	if err != nil || !info.Mode().IsRegular() || info.Size() != r.Size {
-		return unverified(r, fmt.Errorf("not the file that was written (%v)", err))
+		return unverified(r, errors.Join(errors.New("not the file that was written"), err))
 	}
 	data, err := readBounded(filepath.Join(dir, filepath.FromSlash(r.Path)))
 	if err != nil {
