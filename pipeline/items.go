@@ -30,7 +30,9 @@ func (r *run) items(ctx context.Context) ([]Part, error) {
 		all.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			parts[i], errs[i] = r.item(ctx, &itemRun{run: r, ws: ws, proc: proc, item: item, index: i})
+			it := &itemRun{run: r, ws: ws, proc: proc, item: item, index: i}
+			defer it.tidy()
+			parts[i], errs[i] = r.item(ctx, it)
 		})
 	}
 	all.Wait()
@@ -62,6 +64,15 @@ func (r *run) item(ctx context.Context, it *itemRun) (Part, error) {
 		return Part{}, err
 	}
 	return it.rejected(failure), nil
+}
+
+// tidy gives an item's scratch space back as soon as the item is done: nine videos need room for those in work only.
+func (it *itemRun) tidy() {
+	for _, dir := range []string{"in", "out"} {
+		if err := it.ws.Remove(fmt.Sprintf("%s/%d", dir, it.index)); err != nil {
+			it.Log.Warn("tidy", slog.String("job_id", it.job.JobID), slog.Any("error", err))
+		}
+	}
 }
 
 func (r *run) logItem(it *itemRun, err error) {

@@ -1,8 +1,9 @@
 // Package pipeline says what is processed and in which order: the job and the manifest, the interfaces its helpers implement,
 // and Run, which turns one into the other.
 //
-// It imports the standard library only. A new media kind is a Kind, a row in Sniff, a plan and a renderer in transcode; Run and
-// the stages stay as they are.
+// It imports the standard library only. A new media kind is a Kind, a row in Sniff, a plan and a renderer in transcode (its package
+// comment lists the places); Run and the stages stay as they are. A new store is two places: a package that implements Store and
+// whose test calls pipelinetest.TestStore, and a line in cmd/ninefold/wire.go.
 package pipeline
 
 import (

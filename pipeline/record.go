@@ -32,8 +32,8 @@ func (it *itemRun) recordKey() string {
 func (it *itemRun) recall(ctx context.Context) error {
 	var part Part
 	err := it.readJSON(ctx, it.recordKey(), &part)
-	if errors.Is(err, ErrNotExist) {
-		return nil
+	if errors.Is(err, ErrNotExist) || errors.Is(err, errDocument) {
+		return nil // a record that cannot be read is made again
 	}
 	if err != nil {
 		return err
@@ -97,10 +97,13 @@ func (p *Pipeline) readJSON(ctx context.Context, key string, v any) error {
 		return storageError("read", err)
 	}
 	if len(data) > maxDocument {
-		return Trouble(CodeStorageUnavailable, "read", fmt.Errorf("%s has more than %d bytes", key, maxDocument))
+		return Trouble(CodeInternal, "read", fmt.Errorf("%w: %s has more than %d bytes", errDocument, key, maxDocument))
 	}
 	if err := json.Unmarshal(data, v); err != nil {
-		return Trouble(CodeInternal, "read", fmt.Errorf("%s: %w", key, err))
+		return Trouble(CodeInternal, "read", fmt.Errorf("%w: %s: %w", errDocument, key, err))
 	}
 	return nil
 }
+
+// errDocument says that a stored document is not what was written there.
+var errDocument = errors.New("a stored document is damaged")

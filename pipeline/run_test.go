@@ -118,6 +118,9 @@ func (r *rig) leavesNothing(t *testing.T) {
 	if err != nil || len(entries) > 0 {
 		t.Errorf("scratch holds %v (%v), want nothing", entries, err)
 	}
+	if n := r.procs.Left.Load(); n > 0 {
+		t.Errorf("%d files of finished items were left in a workspace", n)
+	}
 	if o, c := r.procs.Opened.Load(), r.procs.Closed.Load(); o != c {
 		t.Errorf("%d processors opened, %d closed", o, c)
 	}
@@ -176,6 +179,24 @@ func TestForwardRedoesNothing(t *testing.T) {
 	r.run(t, job("j3", "a"), pipeline.RunOptions{})
 	if got := r.procs.Rendered.Load(); got != 2 {
 		t.Errorf("rendered %d times after the model changed, want twice", got)
+	}
+}
+
+func TestDamagedRecordIsMadeAgain(t *testing.T) {
+	r := newRig(t)
+	r.upload(t, "a", "one")
+	r.run(t, job("j1", "a"), pipeline.RunOptions{})
+	var key string
+	if err := r.store.List(t.Context(), "records/", func(o pipeline.Object) error { key = o.Key; return nil }); err != nil || key == "" {
+		t.Fatalf("no record: %v", err)
+	}
+	sum := sha256.Sum256([]byte("{"))
+	err := r.store.Put(t.Context(), key, strings.NewReader("{"), 1, pipeline.PutOptions{SHA256: hex.EncodeToString(sum[:])})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := r.run(t, job("j2", "a"), pipeline.RunOptions{}); m.Status != pipeline.StatusReady || r.procs.Rendered.Load() != 2 {
+		t.Errorf("status %s, rendered %d times", m.Status, r.procs.Rendered.Load())
 	}
 }
 

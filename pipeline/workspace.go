@@ -171,6 +171,16 @@ func (w *Workspace) ReadFull(name string, offset int64, p []byte, limit int64) e
 	return err
 }
 
+// Remove removes a file or a directory with everything in it, links themselves and not what they point to. Nothing there is fine.
+func (w *Workspace) Remove(name string) error {
+	root, err := os.OpenRoot(w.dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return root.RemoveAll(filepath.FromSlash(name))
+}
+
 // Close removes the directory and everything in it.
 func (w *Workspace) Close() error {
 	err := removeTree(w.dir)

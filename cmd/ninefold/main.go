@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -49,7 +50,8 @@ type app struct {
 	stdout io.Writer
 	stderr io.Writer
 	log    LogSettings
-	model  *kong.Application
+
+	logLevel slog.Level // where the setting is auto
 }
 
 // exitError ends the program with a code of its own. A nil err says nothing more.
@@ -86,7 +88,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if done {
 		return code
 	}
-	a := &app{ctx: ctx, stdout: stdout, stderr: stderr, log: c.Log, model: parser.Model}
+	a := &app{ctx: ctx, stdout: stdout, stderr: stderr, log: c.Log, logLevel: slog.LevelWarn}
 	return report(command.Run(a), stderr)
 }
 

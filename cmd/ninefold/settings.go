@@ -15,13 +15,15 @@ import (
 
 // LogSettings says what is logged to standard error.
 type LogSettings struct {
-	Level  string `help:"debug, info, warn or error." default:"warn" enum:"debug,info,warn,error"`
+	Level  string `help:"debug, info, warn or error; auto is info for a worker and warn for everything else." default:"auto" enum:"auto,debug,info,warn,error"`
 	Format string `help:"text or json." default:"text" enum:"text,json"`
 }
 
 func (s LogSettings) logger(a *app) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(s.Level)) // the enum has checked it
+	level := a.logLevel
+	if s.Level != "auto" {
+		_ = level.UnmarshalText([]byte(s.Level)) // the enum has checked it
+	}
 	opts := &slog.HandlerOptions{Level: level}
 	if s.Format == "json" {
 		return slog.New(slog.NewJSONHandler(a.stderr, opts))

@@ -18,6 +18,7 @@ type workerCmd struct {
 
 // Run returns when SIGTERM or an interrupt has been answered: jobs in work were finished or handed back.
 func (c *workerCmd) Run(a *app) error {
+	a.logLevel = slog.LevelInfo
 	store, sources, err := c.openStores()
 	if err != nil {
 		return err

@@ -2,8 +2,12 @@ package pipelinetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 
@@ -20,6 +24,7 @@ func JPEG(text string) []byte { return append([]byte("\xff\xd8\xff\xe0"), text..
 //   - anything else becomes one rendition with the same bytes, and one sample of 1×1 pixel
 type Processors struct {
 	Opened, Closed, Identified, Rendered, Verified atomic.Int64
+	Left                                           atomic.Int64 // files of items still in the workspace at Close
 }
 
 var _ pipeline.Processors = (*Processors)(nil)
@@ -87,7 +92,7 @@ func (p *processor) text(f pipeline.File) (string, error) {
 }
 
 func (p *processor) copy(f pipeline.File, text string) (*pipeline.Rendered, error) {
-	name := strings.Replace(f.Path, "in/", "out/", 1)
+	name := strings.Replace(f.Path, "in/", "out/", 1) + "/display"
 	if err := p.write(name, "rendition of "+text); err != nil {
 		return nil, err
 	}
@@ -118,9 +123,16 @@ func (p *processor) Verify(context.Context, *pipeline.Rendered) error {
 	return nil
 }
 
-// Close counts.
+// Close counts, itself and what is left.
 func (p *processor) Close() error {
 	p.Closed.Add(1)
+	for _, dir := range []string{"in", "out"} {
+		entries, err := os.ReadDir(filepath.Join(p.ws.Dir(), dir))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		p.Left.Add(int64(len(entries)))
+	}
 	return nil
 }
 

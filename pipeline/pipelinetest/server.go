@@ -59,8 +59,8 @@ type S3 struct {
 	Dir                                    string // what it serves: a directory a bucket
 }
 
-// StartS3 starts versitygw over an empty directory. The binary is NINEFOLD_VERSITYGW, or bin/tools/versitygw of the repository,
-// or /tmp/tools/versitygw; the test is skipped where there is none, and fails with CI=true.
+// StartS3 starts versitygw over an empty directory. The binary is NINEFOLD_VERSITYGW, or bin/tools/versitygw of the repository;
+// the test is skipped where there is none, and fails with CI=true.
 func StartS3(t testing.TB) *S3 {
 	t.Helper()
 	binary := versitygw()
@@ -89,7 +89,7 @@ func (s *S3) MakeBucket(t testing.TB, name string) {
 func versitygw() string {
 	_, here, _, _ := runtime.Caller(0)
 	repo := filepath.Join(filepath.Dir(here), "..", "..")
-	for _, p := range []string{os.Getenv("NINEFOLD_VERSITYGW"), filepath.Join(repo, "bin", "tools", "versitygw"), "/tmp/tools/versitygw"} {
+	for _, p := range []string{os.Getenv("NINEFOLD_VERSITYGW"), filepath.Join(repo, "bin", "tools", "versitygw")} {
 		if info, err := os.Stat(p); err == nil && info.Mode().IsRegular() {
 			return p
 		}
