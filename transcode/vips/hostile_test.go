@@ -266,3 +266,16 @@ func crowdAux(t *testing.T, data []byte) []byte {
 	copy(iref.children(), box)
 	return data
 }
+
+// A file of nothing but markers or empty chunks must not become a list of millions.
+func TestWalksAreBounded(t *testing.T) {
+	markers := append([]byte{0xff, 0xd8}, bytes.Repeat([]byte{0xff, 0x01}, 1<<20)...)
+	if segs, _, err := walkJPEG(markers); err == nil || len(segs) > maxSegments+1 {
+		t.Errorf("%d segments, %v", len(segs), err)
+	}
+	chunks := append([]byte("RIFF\x00\x00\x00\x00WEBP"), bytes.Repeat([]byte("ANMF\x00\x00\x00\x00"), 1<<18)...)
+	binary.LittleEndian.PutUint32(chunks[4:], uint32(len(chunks)-8))
+	if got, err := walkWebP(chunks); err == nil || len(got) > maxChunks {
+		t.Errorf("%d chunks, %v", len(got), err)
+	}
+}

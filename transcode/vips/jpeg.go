@@ -17,6 +17,9 @@ const (
 	markSOF2 = 0xc2 // progressive
 )
 
+// maxSegments bounds the walk: a progressive JPEG with a large profile has some hundred.
+const maxSegments = 10_000
+
 var errJPEG = errors.New("not a whole JPEG")
 
 // jpegSegment is one marker segment; payload excludes the length field, and is nil for markers without one.
@@ -55,7 +58,9 @@ func walkJPEG(data []byte) (segs []jpegSegment, trailing int, err error) {
 			}
 			seg.payload, at = data[at+2:end], end
 		}
-		segs = append(segs, seg)
+		if segs = append(segs, seg); len(segs) > maxSegments {
+			return segs, 0, errJPEG
+		}
 		if seg.marker == markEOI {
 			return segs, len(data) - at, nil
 		}

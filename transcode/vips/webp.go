@@ -5,6 +5,9 @@ import (
 	"errors"
 )
 
+// maxChunks bounds the walk: an animation has one chunk a frame, and more frames than this none may have.
+const maxChunks = 10_000
+
 var errWebP = errors.New("not a whole WebP")
 
 // webpChunk is one RIFF chunk.
@@ -41,7 +44,7 @@ func webpChunks(data []byte) ([]webpChunk, error) {
 func riffChunks(data []byte) ([]webpChunk, error) {
 	var out []webpChunk
 	for len(data) > 0 {
-		if len(data) < 8 {
+		if len(data) < 8 || len(out) >= maxChunks {
 			return out, errWebP
 		}
 		size := int64(binary.LittleEndian.Uint32(data[4:]))
