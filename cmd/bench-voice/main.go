@@ -23,7 +23,10 @@ const (
 	mostOfUsual = 0.5
 )
 
-func main() {
+func main() { os.Exit(exitCode()) }
+
+// exitCode is 0 when every limit held, 1 when one was missed, 2 when nothing could be measured.
+func exitCode() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	rounds := flag.Int("rounds", 5, "interleaved rounds; medians are taken over them")
@@ -33,13 +36,14 @@ func main() {
 	missed, err := run(ctx, os.Stdout, *rounds, *engine, *only)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench-voice:", err)
-		os.Exit(2)
+		return 2
 	}
 	if missed > 0 {
 		fmt.Printf("\nbench-voice: %d limits missed\n", missed)
-		os.Exit(1)
+		return 1
 	}
 	fmt.Println("\nbench-voice: every limit held")
+	return 0
 }
 
 func run(ctx context.Context, w io.Writer, rounds int, engine, only string) (missed int, err error) {

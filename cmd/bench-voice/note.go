@@ -31,8 +31,10 @@ func makeNotes(ctx context.Context, dir string) ([]note, error) {
 		kind     string
 		settings string
 	}{
-		{18, "webm", "-c:a libopus -b:a 32000 -ar 48000"}, {18, "m4a", "-c:a aac -b:a 64000 -ar 44100"},
-		{60, "m4a", "-c:a aac -b:a 64000 -ar 44100"}, {75, "m4a", "-c:a aac -b:a 64000 -ar 44100"},
+		{18, "webm", "-c:a libopus -b:a 32000 -ar 48000"},
+		{18, "m4a", "-c:a aac -b:a 64000 -ar 44100"},
+		{60, "m4a", "-c:a aac -b:a 64000 -ar 44100"},
+		{75, "m4a", "-c:a aac -b:a 64000 -ar 44100"},
 	} {
 		path := filepath.Join(dir, fmt.Sprintf("note%d.%s", n.seconds, n.kind))
 		args := join(words(fmt.Sprintf("-i %s -t %d", spoken, n.seconds)), words(n.settings), []string{path})

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 
@@ -21,7 +20,7 @@ type ours struct {
 // newOurs starts no engine ahead of need: a steady worker starts one for every message it serves, and that is what is counted.
 func newOurs(engine, scratch string) (*ours, error) {
 	cfg := sandbox.DefaultConfig()
-	cfg.Engine, cfg.Warm, cfg.Log = engine, 0, slog.New(slog.NewTextHandler(io.Discard, nil))
+	cfg.Engine, cfg.Warm, cfg.Log = engine, 0, slog.New(slog.DiscardHandler)
 	pool, err := sandbox.NewPool(cfg, transcode.DefaultProfile())
 	if err != nil {
 		return nil, fmt.Errorf("%w (make build)", err)

@@ -3,7 +3,7 @@ package ffmpeg
 import (
 	"fmt"
 	"math"
-	"math/rand"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/ninefold/ninefold/transcode"
@@ -11,7 +11,7 @@ import (
 
 // syllables makes n samples of noise that comes and goes three times a second, 0 to about half of full scale.
 func syllables(n int) []float32 {
-	rng := rand.New(rand.NewSource(1))
+	rng := rand.New(rand.NewPCG(1, 1))
 	x := make([]float32, n)
 	low := 0.0
 	for i := range x {

@@ -103,7 +103,7 @@ func TestRunReportsProgress(t *testing.T) {
 }
 
 // tree starts a program with a child and returns the pids of both once they run.
-func tree(t *testing.T, ctx context.Context) (pids []int, ended <-chan error) {
+func tree(ctx context.Context, t *testing.T) (pids []int, ended <-chan error) {
 	t.Helper()
 	dir := t.TempDir()
 	fifo := filepath.Join(dir, "ready")
@@ -129,7 +129,7 @@ func tree(t *testing.T, ctx context.Context) (pids []int, ended <-chan error) {
 
 func TestRunKillsTheWholeGroup(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	pids, done := tree(t, ctx)
+	pids, done := tree(ctx, t)
 	begin := time.Now()
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
@@ -146,12 +146,14 @@ func TestRunKillsTheWholeGroup(t *testing.T) {
 // waitGone waits until a killed process is no more than a zombie of its reaper.
 func waitGone(t *testing.T, pid int) {
 	t.Helper()
-	deadline := time.Now().Add(time.Second)
+	deadline, look := time.After(time.Second), time.NewTicker(time.Millisecond)
+	defer look.Stop()
 	for alive(pid) {
-		if time.Now().After(deadline) {
+		select {
+		case <-deadline:
 			t.Fatalf("process %d lives on", pid)
+		case <-look.C:
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 

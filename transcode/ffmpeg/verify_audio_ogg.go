@@ -51,7 +51,7 @@ func readOpus(r io.Reader) (oggOpus, error) {
 	in := bufio.NewReader(r)
 	for {
 		page, err := readPage(in)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return o, o.complete(headers)
 		}
 		if err != nil {
@@ -154,7 +154,7 @@ func prefixed(p []byte) (value, rest []byte, ok bool) {
 func readPage(r io.Reader) (oggPage, error) {
 	var head [oggHeader]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return oggPage{}, io.EOF
 		}
 		return oggPage{}, errOgg

@@ -3,6 +3,7 @@ package ffmpeg
 import (
 	"bytes"
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/ninefold/ninefold/pipeline"
@@ -46,7 +47,7 @@ func TestVerifyAudioRefusesWhatIsNotAsItShouldBe(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := k.tools.VerifyAudio(ctx, k.dir, ogg); err != context.Canceled {
+	if err := k.tools.VerifyAudio(ctx, k.dir, ogg); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }
