@@ -13,6 +13,9 @@
 //   - the walkers (jpeg.go, png.go, gif.go, webp.go, bmff.go) read structure in plain Go: frame counts libvips does not see, sizes a
 //     decoder must not be trusted with, and the proof that a rendition carries nothing but its picture.
 //
+// Colour: an embedded profile is obeyed. A picture that names its colours in other words, by code points (HEIC, AVIF; P3, BT.2020, PQ and
+// HLG) or by Exif's mark of Adobe RGB, is given the profile that says the same (tag.go, profile.go), so that there is one way to sRGB.
+//
 // The one decode: Render works out which part of the stored picture survives all crops (window.go), reads that part once, in sequence,
 // shrinking it on the way to the master, the smallest raster that every picture of the plan can be made from. Orientation and edits
 // are applied to the master; each rendition is made from the smallest raster already there that is large enough.
