@@ -157,6 +157,7 @@ func TestOrientations(t *testing.T) {
 const alikeLevels = 2.5
 
 func TestOrientationFixturesComeOutAlike(t *testing.T) {
+	t.Parallel()
 	var first raster
 	for _, o := range []int{1, 3, 6, 8} {
 		dir, f := fixture(t, fmt.Sprintf("photo/orientation-%d.jpg", o))

@@ -161,6 +161,7 @@ func spots(w, h int) map[string]image.Point {
 
 // TestColourCorpus is issue 4's first line: every colour space in every orientation, cropped and not, in every rendition.
 func TestColourCorpus(t *testing.T) {
+	t.Parallel()
 	for name, c := range colourCorpus(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -9,6 +9,7 @@ import (
 )
 
 func TestEveryPhotoFixture(t *testing.T) {
+	t.Parallel()
 	for name, want := range map[string]struct {
 		w, h           int // as displayed
 		outW, outH     int // display

@@ -122,6 +122,7 @@ func TestEmptyAndGarbage(t *testing.T) {
 
 // A file cut short is corrupt, or from nine tenths on a picture that says so. It never passes as whole.
 func TestCutShort(t *testing.T) {
+	t.Parallel()
 	noisy := card(600, 400)
 	r := rand.New(rand.NewPCG(3, 4))
 	for i := 0; i < len(noisy.Pix); i += 4 {
@@ -178,6 +179,7 @@ func TestProgressiveFirstPass(t *testing.T) {
 
 // Every file of the hostile collection that claims to be a picture ends in a picture or a code from the list.
 func TestHostilePictures(t *testing.T) {
+	t.Parallel()
 	names, _ := filepath.Glob(filepath.Join(fixtures, "hostile", "*"))
 	if len(names) == 0 {
 		t.Skip("the hostile fixtures are absent")

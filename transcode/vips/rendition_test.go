@@ -193,6 +193,7 @@ func noise(w, h int) *image.NRGBA {
 }
 
 func TestByteBudget(t *testing.T) {
+	t.Parallel()
 	dir, f := staged(t, pngOf(t, noise(2048, 1400)))
 	r := mustProcess(t, dir, f)
 	budget := transcode.DefaultProfile().Photo.DisplayBytes
@@ -324,6 +325,7 @@ const (
 )
 
 func TestBlurredShowsNoDetail(t *testing.T) {
+	t.Parallel()
 	src := blocks(1280, 960, 8)
 	dir, f := staged(t, pngOf(t, src))
 	r := mustProcess(t, dir, f)
