@@ -11,7 +11,8 @@ func FuzzWalkers(f *testing.F) {
 			boxOf("mdia", append(boxOf("hdlr", []byte("\x00\x00\x00\x00\x00\x00\x00\x00pict")), boxOf("mdhd", make([]byte, 20))...))...)))...),
 		boxOf("meta", append([]byte{0, 0, 0, 0}, append(boxOf("pitm", []byte{0, 0, 0, 0, 0, 1}),
 			boxOf("iprp", append(boxOf("ipco", nclx(primariesP3, transferPQ)), boxOf("ipma", []byte{0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 1, 0x81})...))...)...)),
-		[]byte("RIFF\x0c\x00\x00\x00WEBPVP8 \x00\x00\x00\x00"), {0xff, 0xd8, 0xff, 0xda, 0, 4, 1, 1, 0xff, 0xd9},
+		[]byte("RIFF\x0c\x00\x00\x00WEBPVP8 \x00\x00\x00\x00"),
+		{0xff, 0xd8, 0xff, 0xda, 0, 4, 1, 1, 0xff, 0xd9},
 	} {
 		f.Add(seed)
 	}
