@@ -27,10 +27,16 @@ func TestGeometry(t *testing.T) {
 		"one pixel":    {[]pipeline.Edit{crop(0.4, 0.4, 0.2, 0.2)}, 1, 1, []Step{{Op: "crop", W: 1, H: 1}}, 1, 1},
 		"quarter turn": {[]pipeline.Edit{turn(90)}, 300, 200, []Step{{Op: "rotate", Degrees: 90}}, 200, 300},
 		"half turn":    {[]pipeline.Edit{turn(180)}, 300, 200, []Step{{Op: "rotate", Degrees: 180}}, 300, 200},
-		"crop is of the picture as it stands": {[]pipeline.Edit{turn(270), crop(0, 0, 0.5, 1)}, 300, 200,
-			[]Step{{Op: "rotate", Degrees: 270}, {Op: "crop", W: 100, H: 300}}, 100, 300},
-		"time and sound are left out": {[]pipeline.Edit{{Op: pipeline.OpMute}, {Op: pipeline.OpTrim, EndMS: 5}, {Op: pipeline.OpPoster}},
-			300, 200, nil, 300, 200},
+		"crop is of the picture as it stands": {
+			[]pipeline.Edit{turn(270), crop(0, 0, 0.5, 1)},
+			300, 200,
+			[]Step{{Op: "rotate", Degrees: 270}, {Op: "crop", W: 100, H: 300}},
+			100, 300,
+		},
+		"time and sound are left out": {
+			[]pipeline.Edit{{Op: pipeline.OpMute}, {Op: pipeline.OpTrim, EndMS: 5}, {Op: pipeline.OpPoster}},
+			300, 200, nil, 300, 200,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			steps, w, h := Geometry(c.edits, c.w, c.h)

@@ -206,8 +206,14 @@ func TestVideoTime(t *testing.T) {
 
 func TestVideoSize(t *testing.T) {
 	for _, c := range []struct{ w, h, wantW, wantH int }{
-		{1920, 1080, 1280, 720}, {1080, 1920, 720, 1280}, {320, 240, 320, 240}, {321, 241, 320, 240}, {1, 1, 2, 2},
-		{3840, 720, 1920, 360}, {1280, 722, 1276, 720}, {3, 2000, 2, 1920},
+		{1920, 1080, 1280, 720},
+		{1080, 1920, 720, 1280},
+		{320, 240, 320, 240},
+		{321, 241, 320, 240},
+		{1, 1, 2, 2},
+		{3840, 720, 1920, 360},
+		{1280, 722, 1276, 720},
+		{3, 2000, 2, 1920},
 	} {
 		m := phoneVideo()
 		m.Width, m.Height, m.Video.Width, m.Video.Height = c.w, c.h, c.w, c.h
@@ -333,8 +339,10 @@ func TestVideoColor(t *testing.T) {
 		"says nothing, small": {pipeline.Stream{Width: 640, Height: 480}, VideoColor{ColorMatrix, "smpte170m", "bt709", "bt709", "tv"}},
 		"says nothing, HD":    {pipeline.Stream{Width: 720, Height: 1280}, VideoColor{ColorMatrix, "bt709", "bt709", "bt709", "tv"}},
 		"full range":          {pipeline.Stream{Width: 64, Height: 64, PixelFormat: "yuvj420p"}, VideoColor{ColorMatrix, "smpte170m", "bt709", "bt709", "pc"}},
-		"HLG": {pipeline.Stream{Width: 64, Height: 64, Transfer: "arib-std-b67", Primaries: "bt2020", Matrix: "bt2020nc"},
-			VideoColor{ColorTonemap, "bt2020nc", "bt2020", "arib-std-b67", "tv"}},
+		"HLG": {
+			pipeline.Stream{Width: 64, Height: 64, Transfer: "arib-std-b67", Primaries: "bt2020", Matrix: "bt2020nc"},
+			VideoColor{ColorTonemap, "bt2020nc", "bt2020", "arib-std-b67", "tv"},
+		},
 		"PQ that says no more": {pipeline.Stream{Width: 64, Height: 64, Transfer: "smpte2084"}, VideoColor{ColorTonemap, "bt2020nc", "bt2020", "smpte2084", "tv"}},
 		"P3":                   {pipeline.Stream{Width: 64, Height: 720, Primaries: "smpte432"}, VideoColor{ColorGamut, "smpte170m", "smpte432", "bt709", "tv"}},
 		"nonsense":             {pipeline.Stream{Width: 64, Height: 64, Matrix: "a,b", Primaries: "]", Transfer: ";"}, VideoColor{ColorMatrix, "smpte170m", "bt709", "bt709", "tv"}},

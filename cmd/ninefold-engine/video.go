@@ -41,7 +41,8 @@ func (e *engine) video(ctx context.Context, f pipeline.File, plan *transcode.Vid
 
 // moving decodes with ffmpeg all but animated WebP, which ffmpeg 5.1 cannot read: libvips takes its frames apart first.
 func (e *engine) moving(ctx context.Context, f pipeline.File, plan *transcode.VideoPlan, out string, tools raster.Tools,
-	progress func(float64)) (*ffmpeg.VideoResult, error) {
+	progress func(float64),
+) (*ffmpeg.VideoResult, error) {
 	if f.Type != pipeline.TypeWebP {
 		return e.tools.Video(ctx, e.dir, out, f, plan, tools, progress)
 	}

@@ -88,6 +88,7 @@ func (c *classifyCmd) engines(a *app, model *onnx.Classifier) (*sandbox.Pool, er
 	if c.Raw {
 		profile.SampleSide = rawSide
 	}
+	c.EngineWarm = 0
 	return c.pool(a.log.logger(a), profile)
 }
 

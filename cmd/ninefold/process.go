@@ -37,6 +37,7 @@ func (c *processCmd) Run(a *app) error {
 		return err
 	}
 	defer store.Close()
+	c.EngineWarm = 0 // one message: no engine is started ahead of another one
 	svc, err := openService(a, c.EngineSettings, c.ModelSettings, sources, store)
 	if err != nil {
 		return err

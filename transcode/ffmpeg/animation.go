@@ -31,7 +31,8 @@ const (
 
 // Animation is Video for frames that were decoded elsewhere. Frames that do not match their file are our own trouble.
 func (t Tools) Animation(ctx context.Context, dir, out string, raw RawFrames, plan *transcode.VideoPlan, cards Cards,
-	progress func(float64)) (*VideoResult, error) {
+	progress func(float64),
+) (*VideoResult, error) {
 	if err := raw.check(dir, plan); err != nil {
 		return nil, err
 	}

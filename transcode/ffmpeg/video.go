@@ -64,7 +64,8 @@ type videoJob struct {
 //  4. What could be decoded of a damaged file is delivered with a warning "truncated: …"; nothing at all is corrupt, too_short
 //     after a trim, too_long beyond the limit whatever the container claimed.
 func (t Tools) Video(ctx context.Context, dir, out string, f pipeline.File, plan *transcode.VideoPlan, cards Cards,
-	progress func(float64)) (*VideoResult, error) {
+	progress func(float64),
+) (*VideoResult, error) {
 	j := videoJob{tools: t, dir: dir, out: out, src: fileSource(f, plan), plan: plan, cards: cards, progress: rising(progress)}
 	return j.run(ctx)
 }

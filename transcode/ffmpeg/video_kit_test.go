@@ -48,7 +48,8 @@ func (k *videoKit) clip(name string, args ...string) {
 	k.Helper()
 	k.ffmpeg(append(append([]string{
 		"-f", "lavfi", "-i", "testsrc2=s=320x240:r=30:d=2", "-f", "lavfi", "-i", "sine=f=440:d=2:r=48000",
-		"-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "64k"}, args...), name)...)
+		"-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "64k",
+	}, args...), name)...)
 }
 
 // file sniffs a file of the kit's directory.

@@ -124,8 +124,14 @@ func TestOrientation(t *testing.T) {
 	}
 	const one = 1 << 16
 	for i, m := range [][4]int32{
-		{one, 0, 0, one}, {0, one, -one, 0}, {-one, 0, 0, -one}, {0, -one, one, 0},
-		{-one, 0, 0, one}, {one, 0, 0, -one}, {0, one, one, 0}, {0, -one, -one, 0},
+		{one, 0, 0, one},
+		{0, one, -one, 0},
+		{-one, 0, 0, -one},
+		{0, -one, one, 0},
+		{-one, 0, 0, one},
+		{one, 0, 0, -one},
+		{0, one, one, 0},
+		{0, -one, -one, 0},
 	} {
 		name := fmt.Sprintf("m%d.mp4", i)
 		k.write(name, withMatrix(plain, m))
@@ -219,8 +225,10 @@ func frameNumber(img *image.RGBA) float64 { return (meanLuma(img) - 16) / 3 }
 
 func TestTrimToTheFrame(t *testing.T) {
 	k := newVideoKit(t)
-	k.ffmpeg(append([]string{"-f", "lavfi", "-i", counting, "-f", "lavfi", "-i", "sine=d=2", "-c:v", "libx264", "-bf", "2", "-g", "60", "-qp", "4",
-		"-pix_fmt", "yuv420p", "-c:a", "aac"}, append(colourTags(), "count.mp4")...)...)
+	k.ffmpeg(append([]string{
+		"-f", "lavfi", "-i", counting, "-f", "lavfi", "-i", "sine=d=2", "-c:v", "libx264", "-bf", "2", "-g", "60", "-qp", "4",
+		"-pix_fmt", "yuv420p", "-c:a", "aac",
+	}, append(colourTags(), "count.mp4")...)...)
 	res, _ := k.video("count.mp4", pipeline.Edit{Op: pipeline.OpTrim, StartMS: 700, EndMS: 1500})
 	p := res.Rendered.Part
 	if abs(p.DurationMS-800) > 34 {
@@ -368,8 +376,10 @@ func (k *videoKit) logged(key string, args ...string) float64 {
 // TestHDR makes PQ and HLG of an SDR picture and wants the brightness back.
 func TestHDR(t *testing.T) {
 	k := newVideoKit(t)
-	k.ffmpeg(append([]string{"-f", "lavfi", "-i", "testsrc=s=320x240:r=10:d=0.5", "-vf", "format=yuv420p,zscale=m=bt709:p=bt709:t=bt709:r=tv:min=smpte170m:pin=bt709:tin=bt709:rin=tv",
-		"-c:v", "libx264"}, append(colourTags(), "sdr.mp4")...)...)
+	k.ffmpeg(append([]string{
+		"-f", "lavfi", "-i", "testsrc=s=320x240:r=10:d=0.5", "-vf", "format=yuv420p,zscale=m=bt709:p=bt709:t=bt709:r=tv:min=smpte170m:pin=bt709:tin=bt709:rin=tv",
+		"-c:v", "libx264",
+	}, append(colourTags(), "sdr.mp4")...)...)
 	want := meanLuma(k.frame("sdr.mp4", 200))
 	for transfer, file := range map[string]string{"smpte2084": "pq.mp4", "arib-std-b67": "hlg.mp4"} {
 		k.ffmpeg("-i", "sdr.mp4", "-vf", "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt2020:t="+transfer+":m=bt2020nc:r=tv:npl=203,format=yuv420p10le",
