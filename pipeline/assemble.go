@@ -66,7 +66,7 @@ const (
 // assemble makes the manifest from the parts and the decisions about them.
 func (r *run) assemble(parts []Part) Manifest {
 	m := r.head()
-	m.Parts = oneVoice(parts)
+	m.Parts = withinCounts(parts)
 	for _, rec := range r.job.Recipients {
 		m.Deliveries = append(m.Deliveries, r.deliver(rec, m.Parts))
 	}
@@ -75,19 +75,26 @@ func (r *run) assemble(parts []Part) Manifest {
 	return m
 }
 
-// oneVoice holds the limit on voice notes for items that called themselves auto: the first by order stays.
-func oneVoice(parts []Part) []Part {
-	seen := 0
+// withinCounts holds the limits on items for those that called themselves auto, now that it is known what they are: the first by
+// order stay.
+func withinCounts(parts []Part) []Part {
+	voice, visual := 0, 0
 	for i, p := range parts {
-		if p.Kind != KindVoice || p.Status != StatusReady {
+		if p.Status != StatusReady {
 			continue
 		}
-		if seen++; seen > MaxVoiceItems {
-			e := Refuse(CodeTooManyItems, "a message holds %d voice note; send this one by itself", MaxVoiceItems)
+		if p.Kind == KindVoice {
+			voice++
+		} else {
+			visual++
+		}
+		if voice > MaxVoiceItems || visual > MaxVisualItems {
+			e := Refuse(CodeTooManyItems, "a message holds %d photos and videos and %d voice note; send this one by itself", MaxVisualItems, MaxVoiceItems)
 			parts[i] = Part{
 				ItemID: p.ItemID, Index: p.Index, Kind: p.Kind, Status: StatusRejected, Error: e.Failure(),
 				Source: p.Source, Caption: p.Caption, Alt: p.Alt, Edits: p.Edits,
 			}
+			voice, visual = min(voice, MaxVoiceItems), min(visual, MaxVisualItems)
 		}
 	}
 	return parts

@@ -218,6 +218,9 @@ func countItems(items []Item) error {
 // idPattern keeps ids safe inside store keys, task ids and log lines.
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9_:][A-Za-z0-9_:.\-]{0,127}$`)
 
+// ValidID reports whether id may name a job, a message, a conversation or a person.
+func ValidID(id string) bool { return idPattern.MatchString(id) }
+
 func validateID(field, id string) error {
 	if !idPattern.MatchString(id) {
 		return Refuse(CodeInvalidJob, "%s: want 1 to 128 of A-Z a-z 0-9 _ : . - not beginning with . or -, got %q", field, clip(id))

@@ -49,7 +49,7 @@ func (c Config) Validate() error {
 		wrong = append(wrong, fmt.Errorf("scratch: want a directory for temporary files"))
 	}
 	if c.ItemsAtOnce < 1 || c.ItemsAtOnce > MaxVisualItems+MaxVoiceItems {
-		wrong = append(wrong, fmt.Errorf("items_at_once: want 1 to %d, got %d", MaxVisualItems+MaxVoiceItems, c.ItemsAtOnce))
+		wrong = append(wrong, fmt.Errorf("items at once (--parallel): want 1 to %d, got %d", MaxVisualItems+MaxVoiceItems, c.ItemsAtOnce))
 	}
 	if min(c.MaxBytes.Voice, c.MaxBytes.Photo, c.MaxBytes.Video) <= 0 {
 		wrong = append(wrong, fmt.Errorf("max_bytes: want more than 0 for every kind"))
@@ -87,6 +87,8 @@ type RunOptions struct {
 	// Final says that no further attempt follows: our own trouble then becomes a rejected part instead of an error, so that
 	// nothing stays "processing" for ever.
 	Final bool
+	// Refusal is a reason to reject the job that was found before it could be read as a whole; its ids must be valid.
+	Refusal *Error
 	// Progress is called as stages begin and advance, from several goroutines. It may be nil and must not block.
 	Progress func(Progress)
 }
@@ -142,6 +144,7 @@ func (r *run) manifest(ctx context.Context) (Manifest, error) {
 		return r.rejected(expired()), nil
 	}
 	if err != nil && r.opts.Final && !errors.Is(ctx.Err(), context.Canceled) {
+		r.Log.Error("job given up", slog.String("job_id", r.job.JobID), slog.Any("error", err))
 		return r.rejected(AsError(err)), nil // an attempt's deadline included: a job must not run into it for ever
 	}
 	if err != nil {
@@ -162,6 +165,9 @@ func expired() *Error {
 
 // refuse is everything that can be decided before a byte is fetched.
 func (r *run) refuse() *Error {
+	if r.opts.Refusal != nil {
+		return r.opts.Refusal
+	}
 	if err := r.job.Validate(); err != nil {
 		return AsError(err)
 	}

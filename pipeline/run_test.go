@@ -6,9 +6,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -311,6 +313,31 @@ func TestTroubleIsRetriedThenTerminal(t *testing.T) {
 				t.Errorf("rendered %d times; the good item is to be recalled", got)
 			}
 		})
+	}
+}
+
+func TestAutoItemsAreCountedOnceTheyAreKnown(t *testing.T) {
+	r := newRig(t)
+	r.upload(t, "a", "one")
+	j := job("j1", slices.Repeat([]string{"a"}, pipeline.MaxVisualItems+1)...)
+	for i := range j.Items {
+		j.Items[i].ID, j.Items[i].Kind = fmt.Sprintf("i%d", i), pipeline.KindAuto
+	}
+	m := r.run(t, j, pipeline.RunOptions{})
+	last := m.Parts[pipeline.MaxVisualItems]
+	if m.Status != pipeline.StatusPartial || last.Error == nil || last.Error.Code != pipeline.CodeTooManyItems {
+		t.Errorf("status %s, tenth part %+v", m.Status, last)
+	}
+	if m.Deliveries[0].Parts[pipeline.MaxVisualItems].Action != pipeline.Reject {
+		t.Errorf("the tenth photo is delivered")
+	}
+}
+
+func TestRefusalFromOutsideIsCommitted(t *testing.T) {
+	r := newRig(t)
+	m := r.run(t, pipeline.Job{JobID: "j1", MessageID: "m1"}, pipeline.RunOptions{Refusal: pipeline.Refuse(pipeline.CodeInvalidJob, "no job")})
+	if m.Status != pipeline.StatusRejected || m.Error.Code != pipeline.CodeInvalidJob {
+		t.Errorf("%s, %+v", m.Status, m.Error)
 	}
 }
 

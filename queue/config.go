@@ -43,7 +43,7 @@ func DefaultConfig() Config {
 		RedisURL:    "redis://127.0.0.1:6379/0",
 		Concurrency: Concurrency{Voice: cores, Photo: cores, Video: max(1, cores/2), Events: 8},
 		Timeouts:    Timeouts{Voice: 2 * time.Minute, Photo: 5 * time.Minute, Video: 15 * time.Minute, Bulk: 15 * time.Minute},
-		Attempts:    4,
+		Attempts:    10, // with the pauses between them about a quarter of an hour: an outage of minutes costs no message
 		RetryFirst:  2 * time.Second,
 		RetryMost:   5 * time.Minute,
 		Retention:   7 * 24 * time.Hour,

@@ -81,10 +81,13 @@ func (h *handler) attempt(ctx context.Context, task *asynq.Task) (err error) {
 		}
 	}()
 	job, err := decode(ctx, task)
+	var refusal *pipeline.Error
 	if err != nil {
-		return err
+		if job, refusal = salvage(ctx, task, err); refusal == nil {
+			return err
+		}
 	}
-	m, err := h.run(ctx, job)
+	m, err := h.run(ctx, job, refusal)
 	if err != nil {
 		return err
 	}
@@ -103,11 +106,44 @@ func decode(ctx context.Context, task *asynq.Task) (pipeline.Job, error) {
 	return job, nil
 }
 
-func (h *handler) run(ctx context.Context, job pipeline.Job) (pipeline.Manifest, error) {
+// salvage reads just enough of a payload that is no valid job, from a newer client for one, that its consumer hears of it: the
+// message is rejected with err instead of vanishing. Without the ids of the task's own job there is nobody to tell.
+func salvage(ctx context.Context, task *asynq.Task, err error) (pipeline.Job, *pipeline.Error) {
+	var coded *pipeline.Error
+	if !errors.As(err, &coded) || coded.Code.Trouble() {
+		return pipeline.Job{}, nil
+	}
+	var ids struct {
+		JobID        string `json:"job_id"`
+		MessageID    string `json:"message_id"`
+		Conversation struct {
+			ID string `json:"id"`
+		} `json:"conversation"`
+		Sender struct {
+			ID string `json:"id"`
+		} `json:"sender"`
+	}
+	if len(task.Payload()) > pipeline.MaxJobBytes || json.Unmarshal(task.Payload(), &ids) != nil {
+		return pipeline.Job{}, nil
+	}
+	for _, id := range []string{ids.JobID, ids.MessageID, ids.Conversation.ID, ids.Sender.ID} {
+		if !pipeline.ValidID(id) {
+			return pipeline.Job{}, nil
+		}
+	}
+	if id, ok := asynq.GetTaskID(ctx); !ok || id != ids.JobID {
+		return pipeline.Job{}, nil
+	}
+	return pipeline.Job{
+		JobID: ids.JobID, MessageID: ids.MessageID, Conversation: pipeline.Conversation{ID: ids.Conversation.ID}, Sender: pipeline.Sender{ID: ids.Sender.ID},
+	}, coded
+}
+
+func (h *handler) run(ctx context.Context, job pipeline.Job, refusal *pipeline.Error) (pipeline.Manifest, error) {
 	progress := newReporter(h.cfg, h.rdb, job.JobID)
 	defer progress.close()
 	retried, _ := asynq.GetRetryCount(ctx)
-	return h.runner.Run(ctx, job, pipeline.RunOptions{Final: retried+1 >= h.cfg.Attempts, Progress: progress.report})
+	return h.runner.Run(ctx, job, pipeline.RunOptions{Final: retried+1 >= h.cfg.Attempts, Refusal: refusal, Progress: progress.report})
 }
 
 // finish announces a committed manifest, which nothing may hold up any more: not a shutdown, not the deadline.

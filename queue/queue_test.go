@@ -354,6 +354,30 @@ func TestBadPayloadIsPutAside(t *testing.T) {
 	}
 }
 
+// A job of a newer client, with a field this worker does not know, ends for its consumer too.
+func TestAJobFromTheFutureIsRejectedWithAnEvent(t *testing.T) {
+	cfg := config(pipelinetest.StartRedis(t).URL())
+	c := client(t, cfg)
+	var refusal atomic.Pointer[pipeline.Error]
+	start(t, cfg, runnerFunc(func(_ context.Context, j pipeline.Job, opts pipeline.RunOptions) (pipeline.Manifest, error) {
+		refusal.Store(opts.Refusal)
+		return rejected(j), nil
+	}))
+	payload := `{"schema":"ninefold.job/1","job_id":"later","message_id":"m","sparkle":true,"conversation":{"id":"c","kind":"direct"},
+		"sender":{"id":"u","age_band":"adult"},"recipients":[],"items":[]}`
+	enqueue(t, cfg.RedisURL, string(queue.ClassPhoto), "ninefold.job", "later", []byte(payload))
+	// This task was queued by no Client of ours: it is kept no longer than it takes.
+	if s, err := c.Wait(t.Context(), "later", nil); err != nil && !errors.Is(err, queue.ErrUnknownJob) {
+		t.Errorf("%v, status %+v", err, s)
+	}
+	if e := refusal.Load(); e == nil || e.Code != pipeline.CodeInvalidJob || !strings.Contains(e.Message, "sparkle") {
+		t.Errorf("refusal %v", e)
+	}
+	if n := len(events(t, cfg.RedisURL)); n != 1 {
+		t.Errorf("%d events", n)
+	}
+}
+
 // A shutdown lets the running job finish and takes no other.
 func TestDrainWaitsForTheRunningJob(t *testing.T) {
 	cfg := config(pipelinetest.StartRedis(t).URL())

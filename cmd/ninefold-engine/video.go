@@ -34,6 +34,11 @@ func (e *engine) video(ctx context.Context, f pipeline.File, plan *transcode.Vid
 	if err != nil {
 		return nil, err
 	}
+	if f.Type == pipeline.TypeGIF {
+		if cut, err := vips.CutShort(filepath.Join(e.dir, f.Path)); err == nil && cut {
+			v.Rendered.Part.Warnings = append(v.Rendered.Part.Warnings, "truncated: the animation ends before it should; what could be decoded is delivered")
+		}
+	}
 	v.Rendered.Part.Placeholder = poster.Part.Placeholder
 	v.Rendered.Part.Renditions = append(v.Rendered.Part.Renditions, poster.Part.Renditions...)
 	return v.Rendered, nil

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/url"
 	"sort"
 
 	"github.com/alecthomas/kong"
@@ -11,6 +12,7 @@ import (
 
 // configCmd prints the settings in force.
 type configCmd struct {
+	WorkSettings   `embed:"" group:"queue"`
 	QueueSettings  `embed:"" group:"queue"`
 	StoreSettings  `embed:"" group:"store"`
 	EngineSettings `embed:"" group:"engine"`
@@ -22,8 +24,11 @@ func (c *configCmd) Run(a *app, parsed *kong.Context) error {
 	values := map[string]any{}
 	for _, f := range append(append([]*kong.Flag{}, parsed.Model.Flags...), parsed.Selected().Flags...) {
 		if !skipped[f.Name] {
-			values[f.Name] = printable(f)
+			values[f.Name] = f.Target.Interface()
 		}
+	}
+	for _, name := range hidden(parsed.Selected().Flags, values) {
+		fmt.Fprintf(a.stdout, "# %s is set and not shown: give it in the environment\n", name)
 	}
 	return printYAML(a.stdout, values)
 }
@@ -31,12 +36,20 @@ func (c *configCmd) Run(a *app, parsed *kong.Context) error {
 // skipped are flags that are no settings.
 var skipped = map[string]bool{"help": true, "version": true, "config": true}
 
-func printable(f *kong.Flag) any {
-	v := f.Target.Interface()
-	if f.Tag.Has("secret") && fmt.Sprint(v) != "" && fmt.Sprint(v) != f.Default {
-		return "(hidden)"
+// hidden takes the settings that hold a secret out of values and names them.
+func hidden(flags []*kong.Flag, values map[string]any) (names []string) {
+	for _, f := range flags {
+		text := fmt.Sprint(f.Target.Interface())
+		if !f.Tag.Has("secret") || text == "" {
+			continue
+		}
+		if u, err := url.Parse(text); err == nil && u.Host != "" && u.User == nil {
+			continue // an address without a password
+		}
+		delete(values, f.Name)
+		names = append(names, f.Name)
 	}
-	return v
+	return names
 }
 
 func printYAML(w io.Writer, values map[string]any) error {

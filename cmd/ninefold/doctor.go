@@ -127,8 +127,8 @@ func (c *doctorCmd) stores(ctx context.Context, _ *app) []diagnosis {
 	}
 	out := outcome("store", "wrote, read and listed "+c.Store, store.Check(ctx), "--store or the --s3 settings")
 	if sources != store {
-		err := sources.List(ctx, "doctor/", func(pipeline.Object) error { return nil })
-		out = append(out, outcome("sources", "listed "+c.Sources, err, "--sources or the --s3 settings")...)
+		err := checkSources(ctx, store, sources)
+		out = append(out, outcome("sources", "can be read: "+c.Sources, err, "--sources or the --s3 settings")...)
 	}
 	return out
 }

@@ -43,7 +43,7 @@ func (c *processCmd) Run(a *app) error {
 		return err
 	}
 	defer svc.Close()
-	m, err := svc.pipeline.Run(a.ctx, job, pipeline.RunOptions{Final: true, Progress: stageLines(a.stderr)})
+	m, err := c.run(a, svc, job)
 	if err != nil {
 		return err
 	}
@@ -53,11 +53,26 @@ func (c *processCmd) Run(a *app) error {
 	return show(a, m, c.JSON, c.Out)
 }
 
+// run makes one attempt. Nobody tries again by itself, so our own trouble is the caller's to see and commits nothing; only missing
+// scores are decided upon as they are, as a worker's last attempt does.
+func (c *processCmd) run(a *app, svc *service, job pipeline.Job) (pipeline.Manifest, error) {
+	opts := pipeline.RunOptions{Progress: stageLines(a.stderr)}
+	m, err := svc.pipeline.Run(a.ctx, job, opts)
+	if err != nil && pipeline.AsError(err).Code == pipeline.CodeClassifierUnavailable {
+		opts.Final = true
+		return svc.pipeline.Run(a.ctx, job, opts)
+	}
+	return m, err
+}
+
 // refuse reports a job that could not be read: the whole message is rejected, and there is nothing to write a manifest for.
 func (c *processCmd) refuse(a *app, err error) error {
 	var coded *pipeline.Error
-	if !errors.As(err, &coded) || coded.Code.Trouble() {
+	if !errors.As(err, &coded) {
 		return err
+	}
+	if coded.Code.Trouble() { // the file cannot be read
+		return &exitError{exitUsage, fmt.Errorf("--job: %w", coded.Err)}
 	}
 	if c.JSON {
 		if err := json.NewEncoder(a.stdout).Encode(map[string]any{"status": pipeline.StatusRejected, "error": coded.Failure()}); err != nil {

@@ -43,7 +43,7 @@ type EngineSettings struct {
 // ModelSettings says which classifier is used.
 type ModelSettings struct {
 	ModelsDir string `help:"Directory of converted models." default:"${models}" placeholder:"DIR"`
-	Model     string `help:"Model to classify with; none = classify nothing, which protected recipients pay for: everything unscanned is withheld from them." default:"nsfwjs-mobilenet-v2" placeholder:"ID"`
+	Model     string `help:"Model to classify with; none = classify nothing: everything unscanned is withheld from those of 16, 17 and unknown age." default:"nsfwjs-mobilenet-v2" placeholder:"ID"`
 	Onnx      string `name:"onnxruntime" help:"Path of libonnxruntime.so; empty = in models-dir, beside this program, then the loader's path." placeholder:"FILE"`
 }
 
@@ -59,13 +59,14 @@ type StoreSettings struct {
 
 // QueueSettings says which Redis is used.
 type QueueSettings struct {
-	RedisURL string `name:"redis-url" help:"redis:// or rediss:// with user, password, host, port and database; unix:// for a socket." default:"redis://127.0.0.1:6379/0" secret:"" placeholder:"URL"`
+	RedisURL  string        `name:"redis-url" help:"redis:// or rediss:// with user, password, host, port and database; unix:// for a socket." default:"redis://127.0.0.1:6379/0" secret:"" placeholder:"URL"`
+	Retention time.Duration `help:"How long Redis keeps a finished job and its event: 8 KB for a small message, 40 KB for a full album, more with many recipients." default:"168h"`
 }
 
 // queueConfig is the queue's configuration with these settings in it.
 func (s QueueSettings) queueConfig() queue.Config {
 	cfg := queue.DefaultConfig()
-	cfg.RedisURL = s.RedisURL
+	cfg.RedisURL, cfg.Retention = s.RedisURL, s.Retention
 	return cfg
 }
 
@@ -74,7 +75,9 @@ type WorkSettings struct {
 	ConcurrencyVoice int           `help:"Voice messages at the same time; 0 = none." default:"${cores}"`
 	ConcurrencyPhoto int           `help:"Photo messages at the same time; 0 = none." default:"${cores}"`
 	ConcurrencyVideo int           `help:"Messages with videos, or items of unknown kind, at the same time; 0 = none." default:"1"`
-	Attempts         int           `help:"Tries of a job; the last one turns our own trouble into rejected parts." default:"4"`
+	Attempts         int           `help:"Tries of a job; the last one turns our own trouble into rejected parts." default:"10"`
+	RetryFirst       time.Duration `help:"Pause before the second try; doubled for each further one." default:"2s"`
+	RetryMost        time.Duration `help:"Longest pause between two tries." default:"5m"`
 	Drain            time.Duration `help:"How long running jobs may go on after SIGTERM; then they are handed back." default:"30s"`
 	EventSource      string        `help:"CloudEvents source of the published events." default:"/ninefold"`
 }
@@ -82,6 +85,7 @@ type WorkSettings struct {
 func (w WorkSettings) into(cfg queue.Config) queue.Config {
 	cfg.Concurrency.Voice, cfg.Concurrency.Photo, cfg.Concurrency.Video = w.ConcurrencyVoice, w.ConcurrencyPhoto, w.ConcurrencyVideo
 	cfg.Attempts, cfg.Drain, cfg.Source = w.Attempts, w.Drain, w.EventSource
+	cfg.RetryFirst, cfg.RetryMost = w.RetryFirst, w.RetryMost
 	return cfg
 }
 

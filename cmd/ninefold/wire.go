@@ -94,6 +94,9 @@ func (m ModelSettings) openModel(a *app) (*onnx.Classifier, error) {
 func (e EngineSettings) pool(log *slog.Logger, profile transcode.Profile) (*sandbox.Pool, error) {
 	cfg := sandbox.DefaultConfig()
 	cfg.Engine, cfg.Warm, cfg.Parallel, cfg.Log = e.Engine, e.EngineWarm, e.Parallel, log
+	if err := errors.Join(cfg.Validate(), e.pipeline(profile).Validate()); err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
 	return sandbox.NewPool(cfg, profile)
 }
 

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 
+	"github.com/ninefold/ninefold/pipeline"
 	"github.com/ninefold/ninefold/queue"
 )
 
@@ -23,14 +25,14 @@ func (c *workerCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := store.Check(a.ctx); err != nil {
-		return fmt.Errorf("store: %w; set --store or the --s3 settings", err)
-	}
 	svc, err := openService(a, c.EngineSettings, c.ModelSettings, sources, store)
 	if err != nil {
 		return err
 	}
 	defer svc.Close()
+	if err := c.ready(a, svc, store, sources); err != nil {
+		return err
+	}
 	cfg := c.into(c.queueConfig())
 	cfg.Log = a.log.logger(a)
 	server, err := queue.NewServer(cfg, svc.pipeline)
@@ -39,4 +41,35 @@ func (c *workerCmd) Run(a *app) error {
 	}
 	cfg.Log.Info("worker starts", slog.String("version", version), slog.String("store", c.Store), slog.String("model", c.Model))
 	return server.Run(a.ctx)
+}
+
+// ready refuses to take jobs that this deployment could only fail. The queue checks Redis itself.
+func (c *workerCmd) ready(a *app, svc *service, store, sources pipeline.Store) error {
+	if err := store.Check(a.ctx); err != nil {
+		return fmt.Errorf("store: %w; set --store or the --s3 settings", err)
+	}
+	if err := checkSources(a.ctx, store, sources); err != nil {
+		return fmt.Errorf("sources: %w; set --sources or the --s3 settings", err)
+	}
+	checks, err := svc.engines.Inspect(a.ctx, c.Scratch)
+	if err != nil {
+		return fmt.Errorf("%w; set --engine or --scratch", err)
+	}
+	for _, ch := range checks {
+		if !ch.OK {
+			return fmt.Errorf("%s: %s", ch.Name, ch.Detail)
+		}
+	}
+	return nil
+}
+
+// checkSources proves that originals can be read, where they lie apart from the parts.
+func checkSources(ctx context.Context, store, sources pipeline.Store) error {
+	if sources == store {
+		return nil
+	}
+	if s, ok := sources.(interface{ CheckSource(context.Context) error }); ok {
+		return s.CheckSource(ctx)
+	}
+	return sources.List(ctx, "ninefold-check/", func(pipeline.Object) error { return nil })
 }

@@ -205,7 +205,7 @@ func TestConfig(t *testing.T) {
 	write("redis:\n  url: redis://user:hunter2@example:6379/1\nparallel: 3\nlog:\n  level: error\n")
 	t.Setenv("NINEFOLD_S3_REGION", "eu-1")
 	r := call(t.Context(), "config", "--config", file, "--model", "none").want(t, exitOK)
-	for _, want := range []string{"parallel: 3", "s3-region: eu-1", "model: none", "redis-url: (hidden)", "log-level: error"} {
+	for _, want := range []string{"parallel: 3", "s3-region: eu-1", "model: none", "# redis-url is set and not shown", "attempts: 10", "log-level: error"} {
 		if !strings.Contains(r.stdout, want) {
 			t.Errorf("config lacks %q:\n%s", want, r.stdout)
 		}
@@ -213,14 +213,31 @@ func TestConfig(t *testing.T) {
 	if strings.Contains(r.stdout, "hunter2") {
 		t.Error("config prints a password")
 	}
+	write("parallel: 4\n")
+	t.Setenv("NINEFOLD_PARALLEL", "5")
+	if r := call(t.Context(), "config", "--config", file).want(t, exitOK); !strings.Contains(r.stdout, "parallel: 5") {
+		t.Errorf("the file beats the environment:\n%s", r.stdout)
+	}
+	if err := os.WriteFile(file, []byte(r.stdout), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if again := call(t.Context(), "config", "--config", file).want(t, exitOK); !strings.Contains(again.stdout, "attempts: 10") {
+		t.Errorf("what config prints is no configuration file:\n%s", again.stdout)
+	}
+	for name, text := range map[string]string{"twice": "parallel: 3\n---\nparallel: 4\n", "both ways": "s3-region: a\ns3: {region: b}\n"} {
+		write(text)
+		if r := call(t.Context(), "config", "--config", file).want(t, exitUsage); !strings.Contains(r.stderr, "configuration:") {
+			t.Errorf("%s: %s", name, r.stderr)
+		}
+	}
 	write("parallle: 3\n")
 	r = call(t.Context(), "config", "--config", file).want(t, exitUsage)
 	if !strings.Contains(r.stderr, "parallle") {
 		t.Errorf("an unknown setting is not named: %s", r.stderr)
 	}
-	write("parallel: many\n")
+	write("engine-warm: many\n")
 	r = call(t.Context(), "config", "--config", file).want(t, exitUsage)
-	if !strings.Contains(r.stderr, "parallel") {
+	if !strings.Contains(r.stderr, "engine-warm") {
 		t.Errorf("a wrong value does not name its setting: %s", r.stderr)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sort"
 	"strings"
 
@@ -30,10 +31,20 @@ func loadYAML(r io.Reader) (kong.Resolver, error) {
 		return nil, err
 	}
 	var tree map[string]any
-	if err := yaml.Unmarshal(data, &tree); err != nil {
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	if err := dec.Decode(&tree); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	return &yamlSettings{values, leaves("", tree)}, nil
+	if err := dec.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return nil, errors.New("configuration: one YAML document is read, and here is another")
+	}
+	keys := leaves("", tree)
+	for i := 1; i < len(keys); i++ {
+		if keys[i] == keys[i-1] {
+			return nil, fmt.Errorf("configuration: %q is set twice, nested and not", keys[i])
+		}
+	}
+	return &yamlSettings{values, keys}, nil
 }
 
 func leaves(prefix string, tree map[string]any) []string {
@@ -51,6 +62,11 @@ func leaves(prefix string, tree map[string]any) []string {
 
 // Resolve looks a flag up at the top of the file, whichever command it belongs to.
 func (y *yamlSettings) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	for _, env := range flag.Envs {
+		if _, ok := os.LookupEnv(env); ok {
+			return nil, nil // flag, environment, file: in this order
+		}
+	}
 	return y.Resolver.Resolve(ctx, &kong.Path{App: ctx.Model}, flag)
 }
 

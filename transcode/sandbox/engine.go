@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,6 +25,7 @@ type engine struct {
 	stderr *tail
 	done   chan struct{} // closed when the process is reaped
 	state  error         // of cmd.Wait, after done
+	ended  atomic.Bool   // by us
 	kill   func()
 }
 
@@ -76,8 +78,13 @@ func environment() []string {
 
 // killGroup ends the engine and everything it started, and returns when they are reaped.
 func (e *engine) killGroup() {
-	_ = syscall.Kill(-e.cmd.Process.Pid, syscall.SIGKILL)
-	<-e.done
+	select {
+	case <-e.done: // it was dead already
+	default:
+		e.ended.Store(true)
+		_ = syscall.Kill(-e.cmd.Process.Pid, syscall.SIGKILL)
+		<-e.done
+	}
 }
 
 // call sends one request and waits for its answer. However it ends other than with a result, the engine is dead after it.
@@ -133,12 +140,36 @@ func (e *engine) exchange(req Request, progress func(float64)) (Response, error)
 
 // crash explains an engine that stopped answering, or answered nonsense.
 func (e *engine) crash(cause error) error {
+	if errors.Is(cause, io.EOF) || errors.Is(cause, io.ErrUnexpectedEOF) || errors.Is(cause, syscall.EPIPE) {
+		e.reaped(reapWithin) // it is on its way out: how it went tells more than our own kill would
+	}
 	e.kill()
 	var exit *exec.ExitError
 	if errors.As(e.state, &exit) {
 		cause = fmt.Errorf("%w: %s", cause, exit.ProcessState)
 	}
+	if e.killed() {
+		return fmt.Errorf("%w: %w", errKilled, crashed("%w: %s", cause, e.stderr))
+	}
 	return crashed("%w: %s", cause, e.stderr)
+}
+
+// reapWithin is how long a process whose output has ended is given to be gone.
+const reapWithin = time.Second
+
+func (e *engine) reaped(within time.Duration) {
+	select {
+	case <-e.done:
+	case <-time.After(within):
+	}
+}
+
+// errKilled marks an engine that somebody else killed, the kernel short of memory for one: the file may not be to blame.
+var errKilled = errors.New("the engine was killed from outside")
+
+func (e *engine) killed() bool {
+	status, ok := e.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL && !e.ended.Load()
 }
 
 // tail keeps the last bytes written to it.

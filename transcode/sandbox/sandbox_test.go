@@ -154,6 +154,13 @@ func TestTimeLimit(t *testing.T) {
 	}
 }
 
+func TestAKillFromOutsideIsNotTheFilesFault(t *testing.T) {
+	r := newRoom(t, nil)
+	if _, err := r.render(t.Context(), t, 0, "killed once"); err != nil {
+		t.Errorf("%v, want the second engine to do it", err)
+	}
+}
+
 // cancelWithin is how soon a cancelled request must have ended, its processes included.
 const cancelWithin = time.Second
 

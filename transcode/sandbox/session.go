@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path"
@@ -79,8 +80,23 @@ func (l Limits) of(p *transcode.Plan) time.Duration {
 	return l.Video
 }
 
-// do runs one request on an engine of this message.
+// do runs one request on an engine of this message, and once more on another where somebody killed the first: one file alone is
+// hurt by what it does to its engine, none by what others do.
 func (s *session) do(ctx context.Context, req Request, limit time.Duration, progress func(float64)) (Response, error) {
+	resp, err := s.once(ctx, req, limit, progress)
+	if !errors.Is(err, errKilled) || ctx.Err() != nil {
+		return resp, err
+	}
+	s.pool.cfg.Log.Warn("engine was killed from outside; the request is made again", slog.String("op", string(req.Op)))
+	if req.Out != "" {
+		if err := s.ws.Remove(req.Out); err != nil {
+			return Response{}, pipeline.Trouble(pipeline.CodeInternal, "scratch", err)
+		}
+	}
+	return s.once(ctx, req, limit, progress)
+}
+
+func (s *session) once(ctx context.Context, req Request, limit time.Duration, progress func(float64)) (Response, error) {
 	e, err := s.acquire(ctx)
 	if err != nil {
 		return Response{}, err

@@ -13,6 +13,7 @@ type gifFacts struct {
 	frames        int // whole or cut short
 	farX, farY    int // the farthest any frame reaches
 	durationMS    int64
+	whole         bool // its trailer was reached
 }
 
 // walkGIF reads the block structure. A file cut short gives the frames begun so far.
@@ -34,12 +35,23 @@ func walkGIF(data []byte) (gifFacts, error) {
 			g.frame(data[at:])
 			at = skipBlocks(data, at+10+paletteBytes(data[at+9])+1)
 		case 0x3b:
+			g.whole = true
 			return g, nil
 		default:
 			at++ // what decoders do with stray bytes between blocks
 		}
 	}
 	return g, nil
+}
+
+// CutShort reports whether a GIF ends before its trailer, in which case a decoder delivers what there is and says nothing.
+func CutShort(path string) (bool, error) {
+	data, err := readBounded(path)
+	if err != nil {
+		return false, err
+	}
+	g, err := walkGIF(data)
+	return err == nil && !g.whole, err
 }
 
 func paletteBytes(packed byte) int {

@@ -61,6 +61,15 @@ func (b *bad) Render(_ context.Context, f pipeline.File, _ *transcode.Plan, out 
 // deeds are the ways to die, or to try not to.
 var deeds = map[string]func(*bad) error{
 	"segv": func(*bad) error { return kill(syscall.SIGSEGV) },
+	"killed once": func(b *bad) error { // as the kernel does when memory is short
+		if _, err := os.Stat(filepath.Join(b.dir, "killed")); err == nil {
+			return nil
+		}
+		if err := os.WriteFile(filepath.Join(b.dir, "killed"), nil, 0o600); err != nil {
+			return err
+		}
+		return kill(syscall.SIGKILL)
+	},
 	"abrt": func(*bad) error { return kill(syscall.SIGABRT) },
 	"exit": func(*bad) error { os.Exit(3); return nil },
 	"hang": func(*bad) error { time.Sleep(time.Hour); return nil },
