@@ -113,6 +113,15 @@ func salvage(ctx context.Context, task *asynq.Task, err error) (pipeline.Job, *p
 	if !errors.As(err, &coded) || coded.Code.Trouble() {
 		return pipeline.Job{}, nil
 	}
+	job, ok := readIDs(task.Payload())
+	if id, known := asynq.GetTaskID(ctx); !ok || !known || id != job.JobID {
+		return pipeline.Job{}, nil
+	}
+	return job, coded
+}
+
+// readIDs takes the ids, and nothing else, out of a payload.
+func readIDs(payload []byte) (job pipeline.Job, ok bool) {
 	var ids struct {
 		JobID        string `json:"job_id"`
 		MessageID    string `json:"message_id"`
@@ -123,20 +132,16 @@ func salvage(ctx context.Context, task *asynq.Task, err error) (pipeline.Job, *p
 			ID string `json:"id"`
 		} `json:"sender"`
 	}
-	if len(task.Payload()) > pipeline.MaxJobBytes || json.Unmarshal(task.Payload(), &ids) != nil {
-		return pipeline.Job{}, nil
+	if len(payload) > pipeline.MaxJobBytes || json.Unmarshal(payload, &ids) != nil {
+		return job, false
 	}
 	for _, id := range []string{ids.JobID, ids.MessageID, ids.Conversation.ID, ids.Sender.ID} {
 		if !pipeline.ValidID(id) {
-			return pipeline.Job{}, nil
+			return job, false
 		}
 	}
-	if id, ok := asynq.GetTaskID(ctx); !ok || id != ids.JobID {
-		return pipeline.Job{}, nil
-	}
-	return pipeline.Job{
-		JobID: ids.JobID, MessageID: ids.MessageID, Conversation: pipeline.Conversation{ID: ids.Conversation.ID}, Sender: pipeline.Sender{ID: ids.Sender.ID},
-	}, coded
+	job.JobID, job.MessageID, job.Conversation.ID, job.Sender.ID = ids.JobID, ids.MessageID, ids.Conversation.ID, ids.Sender.ID
+	return job, true
 }
 
 func (h *handler) run(ctx context.Context, job pipeline.Job, refusal *pipeline.Error) (pipeline.Manifest, error) {
