@@ -5,8 +5,8 @@ import (
 	"encoding/binary"
 )
 
-// SniffLen is how many leading bytes Sniff wants, fewer where the file is shorter.
-const SniffLen = 4096
+// SniffLen is how many leading bytes Sniff wants, fewer where the file is shorter: enough to look behind most cover pictures.
+const SniffLen = 256 << 10
 
 // Family says which decoder a type belongs to.
 type Family string
