@@ -90,7 +90,7 @@ func (op Op) allowed(kind Kind) bool {
 	return kind == KindAuto || slices.Contains(opRules[op].kinds, kind)
 }
 
-// CheckEdits refuses edits that the identified kind cannot take: what an auto item turned out to be.
+// CheckEdits refuses edits that a kind cannot take: what an item is called, and again what an auto item turned out to be.
 func CheckEdits(edits []Edit, kind Kind) error {
 	for i, e := range edits {
 		if !e.Op.allowed(kind) {

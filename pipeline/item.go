@@ -58,15 +58,11 @@ func (it Item) ValidateEdits() error {
 		return Refuse(CodeInvalidEdit, "edits: at most %d, got %d", MaxEdits, len(it.Edits))
 	}
 	for i, e := range it.Edits {
-		where := fmt.Sprintf("edits[%d]", i)
-		if err := e.validate(where); err != nil {
+		if err := e.validate(fmt.Sprintf("edits[%d]", i)); err != nil {
 			return err
 		}
-		if !e.Op.allowed(it.Kind) {
-			return Refuse(CodeInvalidEdit, "%s: %q cannot be applied to a %s item; remove it", where, e.Op, it.Kind)
-		}
 	}
-	return nil
+	return CheckEdits(it.Edits, it.Kind)
 }
 
 // MaxKeyBytes is the longest store key, in bytes: what S3 allows.

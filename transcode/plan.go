@@ -24,7 +24,7 @@ func NewPlan(item pipeline.Item, m pipeline.Media, prof Profile) (*Plan, error) 
 	if err := matchKind(item.Kind, m); err != nil {
 		return nil, err
 	}
-	if err := pipeline.CheckEdits(item.Edits, editKind(m)); err != nil {
+	if err := pipeline.CheckEdits(item.Edits, m.Kind); err != nil {
 		return nil, err
 	}
 	if err := CheckLimits(m, prof); err != nil {
@@ -58,5 +58,3 @@ func matchKind(claimed pipeline.Kind, m pipeline.Media) error {
 	}
 	return pipeline.Refuse(pipeline.CodeTypeMismatch, "the item is called %s and its bytes are %s (%s); correct its kind", claimed, m.Kind, m.MIME)
 }
-
-func editKind(m pipeline.Media) pipeline.Kind { return m.Kind }

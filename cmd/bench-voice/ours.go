@@ -30,8 +30,8 @@ func newOurs(engine, scratch string) (*ours, error) {
 
 func (o *ours) Close() error { return o.pool.Close() }
 
-// note takes one message from its file to verified renditions.
-func (o *ours) note(ctx context.Context, n note) error {
+// message has fn work with the processor of one message.
+func (o *ours) message(ctx context.Context, fn func(*pipeline.Workspace, pipeline.Processor) error) error {
 	ws, err := pipeline.NewWorkspace(o.scratch)
 	if err != nil {
 		return err
@@ -42,20 +42,31 @@ func (o *ours) note(ctx context.Context, n note) error {
 		return err
 	}
 	defer proc.Close()
-	src, err := os.Open(n.path)
+	return fn(ws, proc)
+}
+
+// note takes one message from its file to verified renditions.
+func (o *ours) note(ctx context.Context, n note) error {
+	return o.message(ctx, func(ws *pipeline.Workspace, proc pipeline.Processor) error {
+		f, err := stage(ws, n.path)
+		if err != nil {
+			return err
+		}
+		return process(ctx, proc, f)
+	})
+}
+
+func stage(ws *pipeline.Workspace, path string) (pipeline.File, error) {
+	src, err := os.Open(path)
 	if err != nil {
-		return err
+		return pipeline.File{}, err
 	}
 	defer src.Close()
 	info, err := src.Stat()
 	if err != nil {
-		return err
+		return pipeline.File{}, err
 	}
-	f, err := pipeline.StageFile(ws, "in/0", src, info.Size(), transcode.DefaultProfile().Voice.MaxBytes)
-	if err != nil {
-		return err
-	}
-	return process(ctx, proc, f)
+	return pipeline.StageFile(ws, "in/0", src, info.Size(), transcode.DefaultProfile().Voice.MaxBytes)
 }
 
 func process(ctx context.Context, proc pipeline.Processor, f pipeline.File) error {
@@ -92,18 +103,10 @@ func (o *ours) startCPU(ctx context.Context, n int) (float64, error) {
 
 // idle has an engine open a workspace and refuse to identify a file that is not there: the least that makes one start.
 func (o *ours) idle(ctx context.Context) error {
-	ws, err := pipeline.NewWorkspace(o.scratch)
-	if err != nil {
-		return err
-	}
-	defer ws.Close()
-	proc, err := o.pool.Open(ctx, ws)
-	if err != nil {
-		return err
-	}
-	defer proc.Close()
-	if _, err := proc.Identify(ctx, pipeline.File{Path: "in/none", Type: pipeline.TypeJPEG}); err == nil {
-		return fmt.Errorf("a file that is not there was identified")
-	}
-	return nil
+	return o.message(ctx, func(_ *pipeline.Workspace, proc pipeline.Processor) error {
+		if _, err := proc.Identify(ctx, pipeline.File{Path: "in/none", Type: pipeline.TypeJPEG}); err == nil {
+			return fmt.Errorf("a file that is not there was identified")
+		}
+		return nil
+	})
 }

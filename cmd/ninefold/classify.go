@@ -51,9 +51,13 @@ func (c *classifyCmd) Run(a *app) error {
 		return err
 	}
 	defer pool.Close()
+	screener, err := moderation.NewScreener(model, moderation.DefaultScreenConfig())
+	if err != nil {
+		return err
+	}
 	failed := 0
 	for _, file := range c.Files {
-		v, err := c.one(a, pool, model, file)
+		v, err := c.one(a, pool, screener, file)
 		if err != nil {
 			return err
 		}
@@ -93,8 +97,8 @@ func (c *classifyCmd) engines(a *app, model *onnx.Classifier) (*sandbox.Pool, er
 }
 
 // one scores one file. A file that cannot be taken is a verdict with an error, not an error.
-func (c *classifyCmd) one(a *app, pool *sandbox.Pool, model *onnx.Classifier, file string) (verdict, error) {
-	v := verdict{File: file, Model: model.Model().ID}
+func (c *classifyCmd) one(a *app, pool *sandbox.Pool, screener *moderation.Screener, file string) (verdict, error) {
+	v := verdict{File: file, Model: screener.Model().ID}
 	ws, err := pipeline.NewWorkspace(c.Scratch)
 	if err != nil {
 		return v, err
@@ -111,10 +115,6 @@ func (c *classifyCmd) one(a *app, pool *sandbox.Pool, model *onnx.Classifier, fi
 		v.Error = coded.Failure()
 		return v, nil
 	}
-	if err != nil {
-		return v, err
-	}
-	screener, err := moderation.NewScreener(model, moderation.DefaultScreenConfig())
 	if err != nil {
 		return v, err
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -159,34 +158,18 @@ func (c *demoCmd) submit(ctx context.Context, a *app, cfg queue.Config, job pipe
 		return err
 	}
 	fmt.Fprintf(a.stdout, "job %s is on queue %q: %d items for %d recipients\n", receipt.JobID, receipt.Class, len(job.Items), len(job.Recipients))
-	_, err = client.Wait(ctx, receipt.JobID, demoProgress(a.stderr))
+	_, err = client.Wait(ctx, receipt.JobID, jobProgress(a.stderr))
 	return err
 }
 
-// demoProgress tells each stage that was seen begun, on a terminal.
-func demoProgress(w io.Writer) func(queue.Status) {
-	report := stageLines(w)
-	return func(s queue.Status) {
-		for _, p := range s.Items {
-			if report != nil {
-				report(p)
-			}
-		}
-	}
-}
-
 func (c *demoCmd) show(a *app, e queue.Event) error {
-	data, err := json.MarshalIndent(e, "", "  ")
-	if err != nil {
-		return err
-	}
 	path := filepath.Join(c.Out, "event.json")
-	if err := os.WriteFile(path, append(data, '\n'), 0o644); err != nil {
+	if err := writeJSON(path, e); err != nil {
 		return err
 	}
 	took := e.Manifest.FinishedAt.Sub(e.Manifest.CreatedAt).Round(time.Millisecond)
 	fmt.Fprintf(a.stdout, "event %s of type %s arrived; the worker took %s\n", e.ID, queue.EventType, took)
-	err = show(a, e.Manifest, false, c.Out)
+	err := show(a, e.Manifest, false, c.Out)
 	fmt.Fprintf(a.stdout, "manifest  %s\nevent     %s\n", filepath.Join(c.Out, pipeline.ManifestKey(e.Manifest.JobID)), path)
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -47,7 +48,7 @@ func (c *processCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := writeManifest(filepath.Join(c.Out, "manifest.json"), m); err != nil {
+	if err := writeJSON(filepath.Join(c.Out, "manifest.json"), m); err != nil {
 		return err
 	}
 	return show(a, m, c.JSON, c.Out)
@@ -117,8 +118,15 @@ func filesJob(files []string) (pipeline.Job, pipeline.SourceStore) {
 	return job, pathSource{func(key string) (string, bool) { p, ok := paths[key]; return p, ok }}
 }
 
-func writeManifest(path string, m pipeline.Manifest) error {
-	data, err := json.MarshalIndent(m, "", "  ")
+// printJSON writes a document for people and programs alike.
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+func writeJSON(path string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -128,9 +136,7 @@ func writeManifest(path string, m pipeline.Manifest) error {
 // show prints a manifest and turns its status into the exit code.
 func show(a *app, m pipeline.Manifest, asJSON bool, root string) error {
 	if asJSON {
-		enc := json.NewEncoder(a.stdout)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(m); err != nil {
+		if err := printJSON(a.stdout, m); err != nil {
 			return err
 		}
 	} else {

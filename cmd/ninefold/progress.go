@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/queue"
 )
 
 // stageLines reports each item's stages on a terminal, one line a stage. Anywhere else it says nothing.
@@ -25,6 +26,19 @@ func stageLines(w io.Writer) func(pipeline.Progress) {
 		}
 		last[p.ItemID] = p.Stage
 		fmt.Fprintf(w, "%s: %s\n", p.ItemID, p.Stage)
+	}
+}
+
+// jobProgress is stageLines for a job that is followed on the queue.
+func jobProgress(w io.Writer) func(queue.Status) {
+	report := stageLines(w)
+	if report == nil {
+		return nil
+	}
+	return func(s queue.Status) {
+		for _, p := range s.Items {
+			report(p)
+		}
 	}
 }
 

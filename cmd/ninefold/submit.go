@@ -67,14 +67,7 @@ func refusal(err error) error {
 
 // follow waits for a job's end and shows what came out.
 func follow(a *app, client *queue.Client, jobID string, asJSON bool) error {
-	report := stageLines(a.stderr)
-	s, err := client.Wait(a.ctx, jobID, func(s queue.Status) {
-		for _, p := range s.Items {
-			if report != nil {
-				report(p)
-			}
-		}
-	})
+	s, err := client.Wait(a.ctx, jobID, jobProgress(a.stderr))
 	if err != nil {
 		return err
 	}
@@ -103,9 +96,7 @@ func (c *statusCmd) Run(a *app) error {
 		return err
 	}
 	if c.JSON {
-		enc := json.NewEncoder(a.stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(s)
+		return printJSON(a.stdout, s)
 	}
 	printStatus(a.stdout, s)
 	return nil

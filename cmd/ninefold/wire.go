@@ -66,7 +66,10 @@ func openService(a *app, e EngineSettings, m ModelSettings, sources pipeline.Sou
 	s.pipeline, err = pipeline.New(e.pipeline(profile), pipeline.Deps{
 		Sources: sources, Store: store, Processors: s.engines, Moderator: moderator, Policy: policy, Log: log, Now: time.Now,
 	})
-	return s, err
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
 // moderator opens the classifier, or the moderator that knows nothing. side is the model's input side in pixels.

@@ -2,11 +2,7 @@ package ffmpeg
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -192,16 +188,17 @@ func (j *videoJob) nothing() error {
 }
 
 func (j *videoJob) rendition(info *mp4, video *mp4Track) (pipeline.Rendition, error) {
-	size, sum, err := digestFile(j.abs(playbackName))
+	stat, err := os.Stat(j.abs(playbackName)) // its digest is the pipeline's to take, when it is stored
 	if err != nil {
 		return pipeline.Rendition{}, pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Video", err)
 	}
+	size := stat.Size()
 	codecs := video.codecs
 	if sound := info.track("soun"); sound != nil {
 		codecs += "," + sound.codecs
 	}
 	return pipeline.Rendition{
-		Name: "playback", Class: pipeline.ClassFull, Path: j.rel(playbackName), MIME: "video/mp4", Codecs: codecs, Size: size, SHA256: sum,
+		Name: "playback", Class: pipeline.ClassFull, Path: j.rel(playbackName), MIME: "video/mp4", Codecs: codecs, Size: size,
 		Width: video.width, Height: video.height, DurationMS: info.durationMS, Bitrate: size * 8000 / max(1, info.durationMS), Default: true,
 	}, nil
 }
@@ -229,14 +226,4 @@ func (j *videoJob) warnings(gotMS int64) []string {
 		return []string{"truncated: damaged parts of the video were left out"}
 	}
 	return nil
-}
-
-func digestFile(name string) (size int64, sum string, err error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return 0, "", err
-	}
-	h := sha256.New()
-	size, err = io.Copy(h, f)
-	return size, hex.EncodeToString(h.Sum(nil)), errors.Join(err, f.Close())
 }
