@@ -28,6 +28,7 @@ var layers = map[string]int{
 	"pipeline/memstore":     1,
 	"pipeline/pipelinetest": 1,
 	"pipeline/schema":       1,
+	"pipeline/webhooksign":  1,
 	"transcode":             1,
 	"moderation/models":     2,
 	"moderation/onnx":       2,
