@@ -44,6 +44,18 @@ func (e *engine) video(ctx context.Context, f pipeline.File, plan *transcode.Vid
 	return v.Rendered, nil
 }
 
+// Look takes frames of a video, and nothing else.
+func (e *engine) Look(ctx context.Context, f pipeline.File, plan *transcode.Plan, out string, atMS []int64) ([]pipeline.Sample, error) {
+	if plan.Video == nil {
+		return nil, fmt.Errorf("a look at what is no video")
+	}
+	tools, err := e.rasters()
+	if err != nil {
+		return nil, pipeline.Trouble(pipeline.CodeInternal, "engine", err)
+	}
+	return e.tools.Look(ctx, e.dir, out, f, plan.Video, tools, atMS)
+}
+
 // moving decodes with ffmpeg all but animated WebP, which ffmpeg 5.1 cannot read: libvips takes its frames apart first.
 func (e *engine) moving(ctx context.Context, f pipeline.File, plan *transcode.VideoPlan, out string, tools raster.Tools,
 	progress func(float64),

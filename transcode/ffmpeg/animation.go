@@ -36,7 +36,9 @@ func (t Tools) Animation(ctx context.Context, dir, out string, raw RawFrames, pl
 	if err := raw.check(dir, plan); err != nil {
 		return nil, err
 	}
-	j := videoJob{tools: t, dir: dir, out: out, src: raw.source(plan), plan: plan, cards: cards, progress: rising(progress)}
+	j := videoJob{
+		tools: t, dir: dir, out: out, seen: framesDir, src: raw.source(plan), plan: plan, cards: cards, progress: rising(progress),
+	}
 	return j.run(ctx)
 }
 

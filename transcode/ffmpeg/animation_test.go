@@ -190,7 +190,7 @@ func TestVideoArguments(t *testing.T) {
 		Samples: transcode.SamplePlan{Most: 2, Ticks: []int{0, 40}, Width: 200, Height: 300},
 		Posters: transcode.PosterTimes{WantedTick: -1, Ticks: []int{0, 30}},
 	}
-	j := videoJob{out: "o", plan: plan, src: fileSource(pipeline.File{Path: "in.mov", Type: pipeline.TypeMOV}, plan)}
+	j := videoJob{out: "o", seen: framesDir, plan: plan, src: fileSource(pipeline.File{Path: "in.mov", Type: pipeline.TypeMOV}, plan)}
 	g, err := j.graph()
 	if err != nil {
 		t.Fatal(err)

@@ -69,7 +69,7 @@ func (j *videoJob) planned(videoMS int64) int {
 }
 
 func (j *videoJob) samples() ([]pipeline.Sample, error) {
-	files, err := j.numbered(framesDir, framePrefix, ".rgb")
+	files, err := j.numbered(j.seen, framePrefix, ".rgb")
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func (j *videoJob) posters() ([]Poster, error) {
 
 // clearLooks removes samples and candidates and leaves the playback file.
 func (j *videoJob) clearLooks() error {
-	if err := os.RemoveAll(j.abs(framesDir)); err != nil {
+	if err := os.RemoveAll(j.abs(j.seen)); err != nil {
 		return err
 	}
 	for _, prefix := range []string{posterPrefix, brightPrefix} {

@@ -44,6 +44,7 @@ type videoJob struct {
 	tools    Tools
 	dir      string // workspace, absolute
 	out      string // directory of the results inside it
+	seen     string // directory of the classifier's frames inside out
 	src      source
 	plan     *transcode.VideoPlan
 	cards    Cards
@@ -62,7 +63,9 @@ type videoJob struct {
 func (t Tools) Video(ctx context.Context, dir, out string, f pipeline.File, plan *transcode.VideoPlan, cards Cards,
 	progress func(float64),
 ) (*VideoResult, error) {
-	j := videoJob{tools: t, dir: dir, out: out, src: fileSource(f, plan), plan: plan, cards: cards, progress: rising(progress)}
+	j := videoJob{
+		tools: t, dir: dir, out: out, seen: framesDir, src: fileSource(f, plan), plan: plan, cards: cards, progress: rising(progress),
+	}
 	return j.run(ctx)
 }
 
@@ -125,7 +128,7 @@ func (j *videoJob) makeDirs() error {
 	if !filepath.IsLocal(j.out) || strings.ContainsAny(j.out, "%:\\") {
 		return pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Video", fmt.Errorf("%q is no plain name inside the workspace", j.out))
 	}
-	if err := os.MkdirAll(j.abs(framesDir), 0o700); err != nil {
+	if err := os.MkdirAll(j.abs(j.seen), 0o700); err != nil {
 		return pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Video", err)
 	}
 	return nil

@@ -21,7 +21,7 @@ type source struct {
 
 // fileSource opens f for plan: only the stretch that is delivered, and as the file stores it. ffmpeg's own rotation is off, because
 // it would turn before scaling and follow a matrix that changes in mid-stream; the plan turns after scaling instead.
-func fileSource(f pipeline.File, plan *transcode.VideoPlan) source {
+func fileSource(f pipeline.File, plan *transcode.VideoPlan, extra ...ff.KwArgs) source {
 	if plan.Samples.All {
 		return imageSource(f, plan)
 	}
@@ -29,7 +29,7 @@ func fileSource(f pipeline.File, plan *transcode.VideoPlan) source {
 	if plan.Time.StartMS > 0 {
 		opts["ss"] = seconds(plan.Time.StartMS)
 	}
-	in := Input(f, opts)
+	in := Input(f, append(extra, opts)...)
 	s := source{picture: in.Get(strconv.Itoa(plan.VideoIndex))}
 	if plan.AudioIndex >= 0 {
 		s.sound = in.Get(strconv.Itoa(plan.AudioIndex))
@@ -42,12 +42,28 @@ func seconds(ms int64) string { return fmt.Sprintf("%d.%03d", ms/1000, ms%1000) 
 // graph is the filter graph of one run: pictures as they are delivered, and the same at the pace of the source, for looking at.
 type graph struct {
 	out     string
+	seen    string // directory of the classifier's frames inside out
 	picture *ff.Stream
 	looks   *ff.Stream
 }
 
 // graph builds everything up to the split: one decode, one scale, one set of edits, many uses.
 func (j *videoJob) graph() (*graph, error) {
+	v, err := j.shown()
+	if err != nil {
+		return nil, err
+	}
+	split := v.Split()
+	g := &graph{out: j.out, seen: j.seen, picture: split.Get("0"), looks: split.Get("1")}
+	if j.plan.Samples.All {
+		g.picture = g.picture.Filter("fps", ff.Args{rateString(j.plan.Picture.FPS)})
+		g.looks = selected(g.looks, "lt(t,"+seconds(j.plan.Time.ReadMS())+")")
+	}
+	return g, nil
+}
+
+// shown is the source's pictures as they are delivered.
+func (j *videoJob) shown() (*ff.Stream, error) {
 	p := j.plan.Picture
 	v := j.src.picture
 	if p.Deinterlace {
@@ -58,17 +74,7 @@ func (j *videoJob) graph() (*graph, error) {
 	}
 	// The first picture stands from 0 on: no empty edit in the MP4, and sound keeps its distance to every other picture.
 	v = v.Filter("setpts", ff.Args{"if(eq(N,0),0,PTS)"})
-	v, err := j.draw(deliverable(v, p), p)
-	if err != nil {
-		return nil, err
-	}
-	split := v.Split()
-	g := &graph{out: j.out, picture: split.Get("0"), looks: split.Get("1")}
-	if j.plan.Samples.All {
-		g.picture = g.picture.Filter("fps", ff.Args{rateString(p.FPS)})
-		g.looks = selected(g.looks, "lt(t,"+seconds(j.plan.Time.ReadMS())+")")
-	}
-	return g, nil
+	return j.draw(deliverable(v, p), p)
 }
 
 // deliverable brings the decoder's frames to the delivered size, colour and orientation.
@@ -332,7 +338,7 @@ func bright(v *ff.Stream, plan *transcode.VideoPlan) *ff.Stream {
 func (g *graph) frames(v *ff.Stream, plan *transcode.VideoPlan) *ff.Stream {
 	s := plan.Samples
 	v = rgb(v, ff.KwArgs{"w": s.Width, "h": s.Height, "flags": "area"})
-	name := g.out + "/" + framesDir + "/" + framePrefix + "%d.rgb"
+	name := g.out + "/" + g.seen + "/" + framePrefix + "%d.rgb"
 	return ff.Output([]*ff.Stream{v}, name, merge(stillOptions(s.Most+len(plan.Posters.Ticks)), ff.KwArgs{"c:v": "rawvideo"}))
 }
 

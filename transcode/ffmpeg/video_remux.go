@@ -113,6 +113,7 @@ func later(v *ff.Stream, ms int64) *ff.Stream {
 func (j *videoJob) look(ctx context.Context, opts ff.KwArgs, outputs func(*graph, *transcode.VideoPlan) []*ff.Stream) bool {
 	made := pipeline.File{Path: j.rel(playbackName), Type: pipeline.TypeMP4}
 	copied := *j
+	copied.plan = unpaced(j.plan)
 	copied.src = source{picture: Input(made, ff.KwArgs{"noautorotate": ""}, opts).Get("v:0")}
 	g, err := copied.graph()
 	if err != nil {
@@ -134,14 +135,18 @@ func (g *graph) discard() *ff.Stream {
 
 // keyOutputs takes every key frame as a sample, thinned to what a video may have, and some as posters.
 func keyOutputs(g *graph, plan *transcode.VideoPlan) []*ff.Stream {
-	step := max(0.4, float64(plan.Time.ExpectMS)/1000/float64(plan.Samples.Most))
-	split := apart(g.looks, step).Split()
+	split := apart(g.looks, keyStep(plan)).Split()
 	spread := float64(plan.Time.ExpectMS) / 1000 / keyPosters
 	return []*ff.Stream{
 		g.frames(split.Get("0"), plan),
 		g.stills(apart(split.Get("1"), spread), posterPrefix, keyPosters),
 		g.stills(bright(split.Get("2").Filter("settb", ff.Args{fmt.Sprintf("1/%d", transcode.SampleHz)}), plan), brightPrefix, plan.Posters.Bright),
 	}
+}
+
+// keyStep is the least distance of two key frames that are both looked at, seconds.
+func keyStep(plan *transcode.VideoPlan) float64 {
+	return max(0.4, float64(plan.Time.ExpectMS)/1000/float64(plan.Samples.Most))
 }
 
 // keyPosters is how many key frames become poster candidates.
@@ -154,7 +159,7 @@ func apart(v *ff.Stream, seconds float64) *ff.Stream {
 
 // dense reports whether the key frames leave no long stretch unseen. The end is looked at apart.
 func (j *videoJob) dense(videoMS int64) bool {
-	files, err := j.numbered(framesDir, framePrefix, ".rgb")
+	files, err := j.numbered(j.seen, framePrefix, ".rgb")
 	if err != nil || len(files) == 0 {
 		return false
 	}

@@ -36,8 +36,8 @@ func checkMedia(m pipeline.Media) error {
 }
 
 func checkRendered(r *pipeline.Rendered, out string) error {
-	if len(r.Part.Renditions) == 0 || len(r.Part.Renditions) > maxRenditions || len(r.Samples) > maxSamples || r.Planned < 0 {
-		return crashed("render answered %d renditions and %d samples", len(r.Part.Renditions), len(r.Samples))
+	if len(r.Part.Renditions) == 0 || len(r.Part.Renditions) > maxRenditions || r.Planned < 0 {
+		return crashed("render answered %d renditions", len(r.Part.Renditions))
 	}
 	if k := r.Part.Kind; k != pipeline.KindVoice && k != pipeline.KindPhoto && k != pipeline.KindVideo {
 		return crashed("render answered kind %.40q", k)
@@ -54,9 +54,16 @@ func checkRendered(r *pipeline.Rendered, out string) error {
 			return err
 		}
 	}
-	for _, s := range r.Samples {
+	return checkSamples(r.Samples, out)
+}
+
+func checkSamples(samples []pipeline.Sample, out string) error {
+	if len(samples) > maxSamples {
+		return crashed("the engine answered %d samples", len(samples))
+	}
+	for _, s := range samples {
 		if !ours(s.Path, out) || s.Offset < 0 || !sane(s.Width) || !sane(s.Height) {
-			return crashed("render answered a sample outside its directory or size")
+			return crashed("the engine answered a sample outside its directory or size")
 		}
 	}
 	return nil

@@ -21,6 +21,7 @@ const (
 	OpOpen     Op = "open"     // work in this directory
 	OpIdentify Op = "identify" // header read
 	OpRender   Op = "render"   // carry out a plan
+	OpLook     Op = "look"     // frames of a video, nothing else
 	OpVerify   Op = "verify"   // probe what was rendered
 	OpInspect  Op = "inspect"  // say what this machine's libraries can do
 )
@@ -31,7 +32,8 @@ type Request struct {
 	Dir      string             `json:"dir,omitempty"`
 	File     *pipeline.File     `json:"file,omitempty"`
 	Plan     *transcode.Plan    `json:"plan,omitempty"`
-	Out      string             `json:"out,omitempty"` // directory for what render writes
+	Out      string             `json:"out,omitempty"`   // directory for what render writes
+	AtMS     []int64            `json:"at_ms,omitempty"` // of look: moments of what was rendered; none = key frames of the file
 	Rendered *pipeline.Rendered `json:"rendered,omitempty"`
 }
 
@@ -42,6 +44,7 @@ type Response struct {
 	Failure  *Failure           `json:"failure,omitempty"`
 	Media    *pipeline.Media    `json:"media,omitempty"`
 	Rendered *pipeline.Rendered `json:"rendered,omitempty"`
+	Samples  []pipeline.Sample  `json:"samples,omitempty"`
 	Checks   []Check            `json:"checks,omitempty"`
 }
 

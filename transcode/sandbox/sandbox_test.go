@@ -282,3 +282,22 @@ func TestConfigNamesEveryMistake(t *testing.T) {
 		}
 	}
 }
+
+// TestLookIsChecked has an engine answer a look with a sample outside its directory.
+func TestLookIsChecked(t *testing.T) {
+	r := newRoom(t, nil)
+	s, ok := r.proc.(*session)
+	if !ok {
+		t.Fatalf("a processor of type %T", r.proc)
+	}
+	file, err := pipeline.StageFile(r.ws, "in/0", strings.NewReader("fine"), 4, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if samples, err := s.Look(t.Context(), file, &transcode.Plan{Video: &transcode.VideoPlan{}}, nil); pipeline.AsError(err).Code != pipeline.CodeEngineCrashed {
+		t.Errorf("%v, %v", samples, err)
+	}
+	if samples, err := s.Look(t.Context(), file, &transcode.Plan{Photo: &transcode.PhotoPlan{}}, nil); err != nil || samples != nil {
+		t.Errorf("a photo: %v, %v", samples, err)
+	}
+}

@@ -15,6 +15,7 @@ type Handler interface {
 	Open(dir string) error
 	Identify(ctx context.Context, f pipeline.File) (pipeline.Media, error)
 	Render(ctx context.Context, f pipeline.File, plan *transcode.Plan, out string, progress func(percent float64)) (*pipeline.Rendered, error)
+	Look(ctx context.Context, f pipeline.File, plan *transcode.Plan, out string, atMS []int64) ([]pipeline.Sample, error)
 	Verify(ctx context.Context, r *pipeline.Rendered) error
 	Inspect(ctx context.Context) []Check
 }
@@ -47,6 +48,8 @@ func answer(ctx context.Context, h Handler, req Request, progress func(float64))
 		resp.Media = &m
 	case req.Op == OpRender && req.File != nil && req.Plan != nil:
 		resp.Rendered, err = h.Render(ctx, *req.File, req.Plan, req.Out, progress)
+	case req.Op == OpLook && req.File != nil && req.Plan != nil:
+		resp.Samples, err = h.Look(ctx, *req.File, req.Plan, req.Out, req.AtMS)
 	case req.Op == OpVerify && req.Rendered != nil:
 		err = h.Verify(ctx, req.Rendered)
 	case req.Op == OpInspect:

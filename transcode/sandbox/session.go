@@ -53,7 +53,7 @@ func (s *session) Render(ctx context.Context, f pipeline.File, plan pipeline.Pla
 	if !ok {
 		return nil, fmt.Errorf("sandbox: a plan of type %T is not ours", plan)
 	}
-	out := path.Join("out", path.Base(f.Path))
+	out := outOf(f)
 	resp, err := s.do(ctx, Request{Op: OpRender, File: &f, Plan: order, Out: out}, s.pool.cfg.Limits.of(order), progress)
 	if err != nil {
 		return nil, err
@@ -63,6 +63,27 @@ func (s *session) Render(ctx context.Context, f pipeline.File, plan pipeline.Pla
 	}
 	return resp.Rendered, checkRendered(resp.Rendered, out)
 }
+
+// Look takes the classifier's frames of a video without rendering it: with no moments the key frames of f as plan would deliver them,
+// before Render; with moments, milliseconds of the delivered video, the frames shown there, after Render. Anything but a video has none.
+func (s *session) Look(ctx context.Context, f pipeline.File, plan pipeline.Plan, atMS []int64) ([]pipeline.Sample, error) {
+	order, ok := plan.(*transcode.Plan)
+	if !ok {
+		return nil, fmt.Errorf("sandbox: a plan of type %T is not ours", plan)
+	}
+	if order.Video == nil {
+		return nil, nil
+	}
+	out := outOf(f)
+	resp, err := s.do(ctx, Request{Op: OpLook, File: &f, Plan: order, Out: out, AtMS: atMS}, s.pool.cfg.Limits.Video, nil)
+	if err != nil {
+		return nil, err
+	}
+	return resp.Samples, checkSamples(resp.Samples, out)
+}
+
+// outOf is where everything made of f is written.
+func outOf(f pipeline.File) string { return path.Join("out", path.Base(f.Path)) }
 
 func (s *session) Verify(ctx context.Context, r *pipeline.Rendered) error {
 	_, err := s.do(ctx, Request{Op: OpVerify, Rendered: r}, s.pool.cfg.Limits.Verify, nil)
@@ -88,7 +109,7 @@ func (s *session) do(ctx context.Context, req Request, limit time.Duration, prog
 		return resp, err
 	}
 	s.pool.cfg.Log.Warn("engine was killed from outside; the request is made again", slog.String("op", string(req.Op)))
-	if req.Out != "" {
+	if req.Op == OpRender {
 		if err := s.ws.Remove(req.Out); err != nil {
 			return Response{}, pipeline.Trouble(pipeline.CodeInternal, "scratch", err)
 		}

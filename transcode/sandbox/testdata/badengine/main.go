@@ -40,6 +40,10 @@ func (b *bad) Identify(_ context.Context, f pipeline.File) (pipeline.Media, erro
 	return pipeline.Media{Kind: pipeline.KindPhoto, MIME: f.Type.MIME, Width: 1, Height: 1, Frames: 1, Image: &pipeline.Image{Orientation: 1}}, nil
 }
 
+func (b *bad) Look(context.Context, pipeline.File, *transcode.Plan, string, []int64) ([]pipeline.Sample, error) {
+	return []pipeline.Sample{{Path: "../elsewhere", Width: 1, Height: 1}}, nil
+}
+
 func (b *bad) Verify(context.Context, *pipeline.Rendered) error { return nil }
 
 // Render does what the file says.
