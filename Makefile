@@ -46,11 +46,12 @@ bench-photo: build ## Measure photos against libvips' own tools and against bimg
 	@NINEFOLD_BENCH_BIN='$(CURDIR)/bin' go test -count=1 -timeout 30m -run '^TestBenchPhoto$$' -v ./transcode/vips
 
 .PHONY: build
-build: system ## Build both programs into bin/.
+build: system ## Build the worker and its two engines into bin/.
 	@go build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/ninefold ./cmd/ninefold-engine
+	@CGO_ENABLED=0 go build -o bin/ ./cmd/ninefold-voice-engine
 
 .PHONY: setup
-setup: models tools ## Everything demo and test need: Debian packages, both programs, models, test servers.
+setup: models tools ## Everything demo and test need: Debian packages, the programs, models, test servers.
 
 .PHONY: race
 race: build models tools ## Run every test under the race detector, the slow packages too.
@@ -72,7 +73,7 @@ fmt: ## Format every Go file as the linter wants it.
 
 .PHONY: clean
 clean: ## Remove what was built; models and tools stay (`make clean-all` removes them too).
-	@rm -rf bin/ninefold bin/ninefold-engine
+	@rm -rf bin/ninefold bin/ninefold-engine bin/ninefold-voice-engine
 
 .PHONY: clean-all
 clean-all: ## Remove bin/ altogether: the next command sets up again.

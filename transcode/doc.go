@@ -10,7 +10,7 @@
 //  2. pipeline/sniff.go: a row for its magic bytes.
 //  3. here: its plan in a file of its own, a field of Plan, a case in NewPlan and in CheckLimits.
 //  4. a renderer and a verifier, in ffmpeg, vips or a new package.
-//  5. cmd/ninefold-engine/engine.go: a case in Identify, Render and verify.
+//  5. cmd/ninefold-engine/engine.go: a case in Identify, Render and verify; cmd/ninefold-voice-engine does voice notes alone.
 //  6. sandbox/check.go and config.go: the names and types it may answer with, and its wall time.
 //
 // # A new edit

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 
@@ -17,7 +16,7 @@ import (
 
 // engine hands each request to the package that knows the media.
 type engine struct {
-	dir     string // the message's workspace, absolute
+	sandbox.Workplace
 	tools   ffmpeg.Tools
 	rasters func() (raster.Tools, error) // fonts are looked up when the first picture needs them
 }
@@ -32,33 +31,24 @@ func newEngine() (*engine, error) {
 	return &engine{tools: tools, rasters: sync.OnceValues(func() (raster.Tools, error) { return raster.NewTools() })}, nil
 }
 
-// Open makes dir the place where everything happens from now on.
-func (e *engine) Open(dir string) error {
-	if e.dir != "" || !filepath.IsAbs(dir) {
-		return fmt.Errorf("open %s: want one absolute directory, once", dir)
-	}
-	e.dir = dir
-	return os.Chdir(dir)
-}
-
 // Identify reads headers: libvips for pictures, ffprobe for everything that moves or sounds.
 func (e *engine) Identify(ctx context.Context, f pipeline.File) (pipeline.Media, error) {
 	if f.Type.Family == pipeline.FamilyImage {
-		return vips.Probe(filepath.Join(e.dir, f.Path), f.Type)
+		return vips.Probe(filepath.Join(e.Dir, f.Path), f.Type)
 	}
-	return e.tools.Probe(ctx, e.dir, f)
+	return e.tools.Probe(ctx, e.Dir, f)
 }
 
 // Render carries out a plan. out is a directory inside the workspace that does not exist yet.
 func (e *engine) Render(ctx context.Context, f pipeline.File, plan *transcode.Plan, out string, progress func(float64)) (*pipeline.Rendered, error) {
-	if err := os.MkdirAll(filepath.Join(e.dir, out), 0o700); err != nil {
-		return nil, pipeline.Trouble(pipeline.CodeInternal, "engine", err)
+	if err := e.Prepare(out); err != nil {
+		return nil, err
 	}
 	switch {
 	case plan.Photo != nil:
 		return e.photo(ctx, f, plan.Photo, out)
 	case plan.Voice != nil:
-		return e.tools.Voice(ctx, e.dir, out, f, plan.Voice, progress)
+		return e.tools.Voice(ctx, e.Dir, out, f, plan.Voice, progress)
 	case plan.Video != nil:
 		return e.video(ctx, f, plan.Video, out, progress)
 	}
@@ -70,7 +60,7 @@ func (e *engine) photo(ctx context.Context, f pipeline.File, plan *transcode.Pho
 	if err != nil {
 		return nil, pipeline.Trouble(pipeline.CodeInternal, "engine", err)
 	}
-	return vips.Render(ctx, e.dir, out, f, plan, tools)
+	return vips.Render(ctx, e.Dir, out, f, plan, tools)
 }
 
 // Verify probes every rendition again.
@@ -86,9 +76,9 @@ func (e *engine) Verify(ctx context.Context, r *pipeline.Rendered) error {
 func (e *engine) verify(ctx context.Context, r pipeline.Rendition) error {
 	switch r.MIME {
 	case "video/mp4":
-		return e.tools.VerifyVideo(ctx, e.dir, r)
+		return e.tools.VerifyVideo(ctx, e.Dir, r)
 	case "audio/ogg", "audio/mp4":
-		return e.tools.VerifyAudio(ctx, e.dir, r)
+		return e.tools.VerifyAudio(ctx, e.Dir, r)
 	}
-	return vips.Verify(e.dir, r)
+	return vips.Verify(e.Dir, r)
 }

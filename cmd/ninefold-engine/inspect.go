@@ -6,13 +6,14 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/ninefold/ninefold/transcode/ffmpeg"
 	"github.com/ninefold/ninefold/transcode/sandbox"
 	"github.com/ninefold/ninefold/transcode/vips"
 )
 
 // Inspect says what this machine's libraries can do, one line each.
 func (e *engine) Inspect(ctx context.Context) []sandbox.Check {
-	return []sandbox.Check{e.inspectVips(), e.inspectFonts(), e.inspectFFmpeg(ctx)}
+	return []sandbox.Check{e.inspectVips(), e.inspectFonts(), inspectFFmpeg(ctx, e.tools)}
 }
 
 func (e *engine) inspectVips() sandbox.Check {
@@ -40,27 +41,7 @@ func (e *engine) inspectFonts() sandbox.Check {
 	return sandbox.Check{Name: "fonts", OK: true, Detail: "found for burned captions"}
 }
 
-func (e *engine) inspectFFmpeg(ctx context.Context) sandbox.Check {
-	c := sandbox.Check{Name: "ffmpeg"}
-	version, err := e.tools.Version(ctx)
-	if err != nil {
-		c.Detail = fmt.Sprintf("%v; install the ffmpeg package", err)
-		return c
-	}
-	needs, err := e.tools.Check(ctx)
-	if err != nil {
-		c.Detail = fmt.Sprintf("%v; install the ffmpeg package", err)
-		return c
-	}
-	var missing []string
-	for _, n := range needs {
-		if !n.OK {
-			missing = append(missing, strings.TrimSuffix(n.Kind, "s")+" "+n.Name)
-		}
-	}
-	c.OK, c.Detail = len(missing) == 0, fmt.Sprintf("%s has all %d encoders, decoders, formats and filters needed", version, len(needs))
-	if !c.OK {
-		c.Detail = fmt.Sprintf("%s lacks %s; install an ffmpeg built with them", version, strings.Join(missing, ", "))
-	}
-	return c
+func inspectFFmpeg(ctx context.Context, tools ffmpeg.Tools) sandbox.Check {
+	detail, ok := tools.Examine(ctx)
+	return sandbox.Check{Name: "ffmpeg", OK: ok, Detail: detail}
 }

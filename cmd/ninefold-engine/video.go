@@ -30,12 +30,12 @@ func (e *engine) video(ctx context.Context, f pipeline.File, plan *transcode.Vid
 	if err != nil {
 		return nil, err
 	}
-	poster, err := vips.RenderPixels(ctx, e.dir, out, frame.Pix, frame.Width, frame.Height, plan.Poster, tools)
+	poster, err := vips.RenderPixels(ctx, e.Dir, out, frame.Pix, frame.Width, frame.Height, plan.Poster, tools)
 	if err != nil {
 		return nil, err
 	}
 	if f.Type == pipeline.TypeGIF {
-		if cut, err := vips.CutShort(filepath.Join(e.dir, f.Path)); err == nil && cut {
+		if cut, err := vips.CutShort(filepath.Join(e.Dir, f.Path)); err == nil && cut {
 			v.Rendered.Part.Warnings = append(v.Rendered.Part.Warnings, "truncated: the animation ends before it should; what could be decoded is delivered")
 		}
 	}
@@ -61,22 +61,22 @@ func (e *engine) moving(ctx context.Context, f pipeline.File, plan *transcode.Vi
 	progress func(float64),
 ) (*ffmpeg.VideoResult, error) {
 	if f.Type != pipeline.TypeWebP {
-		return e.tools.Video(ctx, e.dir, out, f, plan, tools, progress)
+		return e.tools.Video(ctx, e.Dir, out, f, plan, tools, progress)
 	}
 	raw := ffmpeg.RawFrames{Path: out + "/raw"}
 	var err error
-	raw.W, raw.H, raw.DelaysMS, err = vips.Frames(filepath.Join(e.dir, f.Path), f.Type, filepath.Join(e.dir, raw.Path), transcode.DefaultProfile())
+	raw.W, raw.H, raw.DelaysMS, err = vips.Frames(filepath.Join(e.Dir, f.Path), f.Type, filepath.Join(e.Dir, raw.Path), transcode.DefaultProfile())
 	if err != nil {
 		return nil, err
 	}
-	return e.tools.Animation(ctx, e.dir, out, raw, plan, tools, progress)
+	return e.tools.Animation(ctx, e.Dir, out, raw, plan, tools, progress)
 }
 
 // choosePoster takes the frame the sender asked for, else the one with the most to see.
 func (e *engine) choosePoster(posters []ffmpeg.Poster) (raster.Frame, error) {
 	var frames []raster.Frame
 	for _, p := range posters {
-		frame, err := readFrame(filepath.Join(e.dir, p.Path), p.AtMS)
+		frame, err := readFrame(filepath.Join(e.Dir, p.Path), p.AtMS)
 		if err != nil {
 			return raster.Frame{}, pipeline.Trouble(pipeline.CodeInternal, "engine", err)
 		}

@@ -1,5 +1,5 @@
 // Command ninefold is the media worker behind direct messages: worker, client and operator's tool in one program. It never
-// parses media; ninefold-engine does.
+// parses media; the engine programs do.
 package main
 
 import (

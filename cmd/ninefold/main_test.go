@@ -18,14 +18,14 @@ import (
 	"github.com/ninefold/ninefold/pipeline/schema"
 )
 
-// engineProgram is ninefold-engine, built once for all tests.
+// engineProgram is ninefold-engine with ninefold-voice-engine beside it, built once for all tests.
 var engineProgram = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "ninefold-engine-")
 	if err != nil {
 		return "", err
 	}
 	path := filepath.Join(dir, "ninefold-engine")
-	out, err := exec.Command("go", "build", "-o", path, "../ninefold-engine").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", dir+"/", "../ninefold-engine", "../ninefold-voice-engine").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}

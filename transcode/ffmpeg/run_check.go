@@ -56,6 +56,28 @@ func anyOf(has map[string]bool, names string) bool {
 	return false
 }
 
+// Examine says in a line what the installed ffmpeg lacks, or that it has everything; ok tells which.
+func (t Tools) Examine(ctx context.Context) (detail string, ok bool) {
+	version, err := t.Version(ctx)
+	if err != nil {
+		return fmt.Sprintf("%v; install the ffmpeg package", err), false
+	}
+	needs, err := t.Check(ctx)
+	if err != nil {
+		return fmt.Sprintf("%v; install the ffmpeg package", err), false
+	}
+	var missing []string
+	for _, n := range needs {
+		if !n.OK {
+			missing = append(missing, strings.TrimSuffix(n.Kind, "s")+" "+n.Name)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Sprintf("%s lacks %s; install an ffmpeg built with them", version, strings.Join(missing, ", ")), false
+	}
+	return fmt.Sprintf("%s has all %d encoders, decoders, formats and filters needed", version, len(needs)), true
+}
+
 // list reads one of ffmpeg's tables: flags, then a name or several with commas between.
 func (t Tools) list(ctx context.Context, kind string) (map[string]bool, error) {
 	out, err := t.ask(ctx, "-"+kind)

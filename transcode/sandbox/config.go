@@ -12,7 +12,7 @@ import (
 
 // Config says how engines are started and limited.
 type Config struct {
-	Engine   string // path of ninefold-engine; empty = beside this executable, then PATH
+	Engine   string // path of ninefold-engine; empty = beside this executable, then PATH. ninefold-voice-engine is looked for beside it
 	Warm     int    // engines started ahead of need
 	Parallel int    // engines of one message at work at the same time
 	Limits   Limits
@@ -75,6 +75,17 @@ func FindEngine(setting string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("%s is neither beside this program nor on the PATH: build it with make build, or set --engine", engineName)
+}
+
+// voiceEngineName is the program that lies beside the engine and serves sound, without libvips.
+const voiceEngineName = "ninefold-voice-engine"
+
+// findVoiceEngine returns the path of the voice engine beside an engine, or the engine's own where there is none: it can do all.
+func findVoiceEngine(engine string) string {
+	if path, err := executable(filepath.Join(filepath.Dir(engine), voiceEngineName)); err == nil {
+		return path
+	}
+	return engine
 }
 
 func executable(path string) (string, error) {

@@ -1,8 +1,11 @@
-// Package sandbox keeps the engines: it starts ninefold-engine ahead of need, speaks with it in length-prefixed JSON over its
+// Package sandbox keeps the engines: it starts engines ahead of need, speaks with it in length-prefixed JSON over its
 // standard input and output, bounds every request, checks every answer, and kills the whole process group when it is done.
 //
 // An engine serves one message, in that message's workspace, and one request at a time. A file that crashes it, hangs it or has it
 // answer nonsense is a coded result for that item; the message's next item gets another engine.
 //
-// Serve is the engine's side of the conversation, Pool the worker's.
+// There are two engine programs. ninefold-engine does everything; ninefold-voice-engine, where it lies beside that, does what only
+// sounds, and starts in a tenth of the time because it links no libvips. Which one a request needs, the request itself tells.
+//
+// RunProgram and Serve are an engine's side of the conversation, Pool the worker's.
 package sandbox

@@ -19,6 +19,7 @@ import (
 
 // engine is one child process. It serves one message and one request at a time, and is never asked again after a failure.
 type engine struct {
+	skill  skill
 	cmd    *exec.Cmd
 	in     io.WriteCloser
 	out    *bufio.Reader
@@ -29,10 +30,10 @@ type engine struct {
 	kill   func()
 }
 
-// start runs the engine in its own process group. The goroutine that starts it stays on its thread until the child ends,
+// start runs an engine program in its own process group. The goroutine that starts it stays on its thread until the child ends,
 // because the kernel sends Pdeathsig when the *thread* that forked ends, not the process.
-func start(path string) (*engine, error) {
-	e := &engine{cmd: exec.Command(path), stderr: &tail{limit: 64 << 10}, done: make(chan struct{})}
+func start(path string, can skill) (*engine, error) {
+	e := &engine{skill: can, cmd: exec.Command(path), stderr: &tail{limit: 64 << 10}, done: make(chan struct{})}
 	e.cmd.Env = environment()
 	e.cmd.Dir = os.TempDir()
 	e.cmd.Stderr = e.stderr
@@ -67,6 +68,16 @@ func (e *engine) life(started chan<- error) {
 	close(e.done)
 }
 
+// dead reports whether the process is gone.
+func (e *engine) dead() bool {
+	select {
+	case <-e.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // environment is all the engine knows of the outside: no credentials, no settings.
 func environment() []string {
 	return []string{
@@ -78,9 +89,7 @@ func environment() []string {
 
 // killGroup ends the engine and everything it started, and returns when they are reaped.
 func (e *engine) killGroup() {
-	select {
-	case <-e.done: // it was dead already
-	default:
+	if !e.dead() {
 		e.ended.Store(true)
 		_ = syscall.Kill(-e.cmd.Process.Pid, syscall.SIGKILL)
 		<-e.done

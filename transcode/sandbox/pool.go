@@ -11,11 +11,12 @@ import (
 	"github.com/ninefold/ninefold/transcode"
 )
 
-// Pool keeps engines started ahead of need, so that a message does not wait for libvips to start. An engine that was handed
-// out never comes back: it belongs to its message.
+// Pool keeps engines started ahead of need, so that a message does not wait for libvips to start; the voice engine
+// starts when it is asked for, which costs it less than waiting does memory. An engine that was handed out never comes back: it belongs to
+// its message.
 type Pool struct {
 	cfg     Config
-	path    string
+	path    [all + 1]string // of the program for each skill
 	profile transcode.Profile
 	warm    chan *engine
 	stop    context.CancelFunc
@@ -34,7 +35,7 @@ func NewPool(cfg Config, profile transcode.Profile) (*Pool, error) {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	p := &Pool{cfg: cfg, path: path, profile: profile, warm: make(chan *engine), stop: stop}
+	p := &Pool{cfg: cfg, path: [...]string{sound: findVoiceEngine(path), all: path}, profile: profile, warm: make(chan *engine), stop: stop}
 	for range cfg.Warm {
 		p.filled.Go(func() { p.fill(ctx) })
 	}
@@ -44,7 +45,7 @@ func NewPool(cfg Config, profile transcode.Profile) (*Pool, error) {
 // fill holds one warm engine at a time, ready to be taken.
 func (p *Pool) fill(ctx context.Context) {
 	for ctx.Err() == nil {
-		e, err := start(p.path)
+		e, err := start(p.path[all], all)
 		if err != nil {
 			p.cfg.Log.Error("engine does not start", slog.Any("error", err))
 			return // take starts one itself and reports the error to its caller
@@ -70,14 +71,17 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// take returns a warm engine, or starts one where none is ready.
-func (p *Pool) take() (*engine, error) {
-	select {
-	case e := <-p.warm:
-		return e, nil
-	default:
+// take returns an engine for the skill: a warm one, or one started now where none is ready or none needs to be.
+func (p *Pool) take(need skill) (*engine, error) {
+	if p.path[need] == p.path[all] {
+		need = all
+		select {
+		case e := <-p.warm:
+			return e, nil
+		default:
+		}
 	}
-	e, err := start(p.path)
+	e, err := start(p.path[need], need)
 	if err != nil {
 		return nil, pipeline.Trouble(pipeline.CodeInternal, "start engine", err)
 	}
@@ -89,7 +93,7 @@ func (p *Pool) Open(_ context.Context, ws *pipeline.Workspace) (pipeline.Process
 	return &session{pool: p, ws: ws, slots: make(chan struct{}, p.cfg.Parallel)}, nil
 }
 
-// Inspect starts an engine and asks it what this machine's libraries can do: for doctor and for start-up.
+// Inspect starts an engine of each kind and asks what this machine's libraries can do: for doctor and for start-up.
 func (p *Pool) Inspect(ctx context.Context, scratch string) ([]Check, error) {
 	ws, err := pipeline.NewWorkspace(scratch)
 	if err != nil {
@@ -100,9 +104,27 @@ func (p *Pool) Inspect(ctx context.Context, scratch string) ([]Check, error) {
 	defer s.Close()
 	resp, err := s.do(ctx, Request{Op: OpInspect}, p.cfg.Limits.Start, nil)
 	if err != nil {
-		return nil, fmt.Errorf("engine %s: %w", p.path, err)
+		return nil, fmt.Errorf("engine %s: %w", p.path[all], err)
 	}
-	return resp.Checks, nil
+	return append(resp.Checks, p.inspectVoice(ctx, s)), nil
+}
+
+// inspectVoice has the voice engine open a workspace: the least that makes one start and answer. Its ffmpeg is the other one's.
+func (p *Pool) inspectVoice(ctx context.Context, s *session) Check {
+	c := Check{Name: "voice engine", OK: true}
+	if p.path[sound] == p.path[all] {
+		c.Detail = voiceEngineName + " is not beside the engine, which serves voice notes too, at more CPU each; make build makes both"
+		return c
+	}
+	e, err := p.take(sound)
+	if err == nil {
+		defer e.kill()
+		_, err = s.welcome(ctx, e)
+	}
+	if c.OK, c.Detail = err == nil, "starts and answers"; err != nil {
+		c.Detail = fmt.Sprintf("%s: %v; build it again with make build", p.path[sound], err)
+	}
+	return c
 }
 
 // Close ends the warm engines. Sessions that are open keep theirs until they are closed.

@@ -28,17 +28,24 @@ var badEngine = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, engineName)
-	out, err := exec.Command("go", "build", "-o", path, "./testdata/badengine").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return path, nil
+	return path, build(path, "./testdata/badengine")
 })
+
+// build makes programs of the packages.
+func build(target string, packages ...string) error {
+	out, err := exec.Command("go", append([]string{"build", "-o", target}, packages...)...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
+}
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if path, err := badEngine(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path))
+	for _, built := range []func() (string, error){badEngine, realEngine} {
+		if path, err := built(); err == nil {
+			_ = os.RemoveAll(filepath.Dir(path))
+		}
 	}
 	os.Exit(code)
 }

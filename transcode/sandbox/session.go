@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path"
+	"slices"
 	"sync"
 	"time"
 
@@ -118,7 +119,7 @@ func (s *session) do(ctx context.Context, req Request, limit time.Duration, prog
 }
 
 func (s *session) once(ctx context.Context, req Request, limit time.Duration, progress func(float64)) (Response, error) {
-	e, err := s.acquire(ctx)
+	e, err := s.acquire(ctx, req.skill())
 	if err != nil {
 		return Response{}, err
 	}
@@ -149,31 +150,36 @@ func clip(s string, most int) string {
 	return s
 }
 
-// acquire waits for a free slot and returns an engine that works in this message's directory.
-func (s *session) acquire(ctx context.Context) (*engine, error) {
+// acquire waits for a free slot and returns an engine that works in this message's directory and can do what is needed.
+func (s *session) acquire(ctx context.Context, need skill) (*engine, error) {
 	select {
 	case s.slots <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	e, err := s.opened(ctx)
+	e, err := s.opened(ctx, need)
 	if err != nil {
 		<-s.slots
 	}
 	return e, err
 }
 
-func (s *session) opened(ctx context.Context) (*engine, error) {
-	if e := s.reuse(); e != nil {
+func (s *session) opened(ctx context.Context, need skill) (*engine, error) {
+	if e := s.reuse(need); e != nil {
 		return e, nil
 	}
-	e, err := s.pool.take()
+	e, err := s.pool.take(need)
 	if err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
 	s.all = append(s.all, e)
 	s.mu.Unlock()
+	return s.welcome(ctx, e)
+}
+
+// welcome has a new engine work in this message's directory.
+func (s *session) welcome(ctx context.Context, e *engine) (*engine, error) {
 	resp, err := e.call(ctx, Request{Op: OpOpen, Dir: s.ws.Dir()}, s.pool.cfg.Limits.Start, nil)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -187,27 +193,28 @@ func (s *session) opened(ctx context.Context) (*engine, error) {
 	return e, nil
 }
 
-func (s *session) reuse() *engine {
+// reuse takes an idle engine that can do what is needed, nil where there is none; one that is not needed for more is preferred.
+func (s *session) reuse(need skill) *engine {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.idle) > 0 {
-		e := s.idle[len(s.idle)-1]
-		s.idle = s.idle[:len(s.idle)-1]
-		select {
-		case <-e.done:
-		default:
-			return e
-		}
+	s.idle = slices.DeleteFunc(s.idle, (*engine).dead)
+	at := slices.IndexFunc(s.idle, func(e *engine) bool { return e.skill == need })
+	if at < 0 {
+		at = slices.IndexFunc(s.idle, func(e *engine) bool { return e.skill > need })
 	}
-	return nil
+	if at < 0 {
+		return nil
+	}
+	e := s.idle[at]
+	s.idle = slices.Delete(s.idle, at, at+1)
+	return e
 }
 
 func (s *session) release(e *engine) {
 	s.mu.Lock()
-	select {
-	case <-e.done:
+	if e.dead() {
 		s.pool.cfg.Log.Warn("engine ended", slog.Any("state", e.state))
-	default:
+	} else {
 		s.idle = append(s.idle, e)
 	}
 	s.mu.Unlock()

@@ -1,0 +1,22 @@
+package sandbox
+
+import "github.com/ninefold/ninefold/pipeline"
+
+// skill is what a request needs of an engine, and what an engine program can do.
+type skill int
+
+const (
+	sound skill = iota // read the header of what moves or sounds; render and verify a voice note
+	all                // that, and pictures and video
+)
+
+// skill is what this request needs. Only the full engine has libvips; a header that libvips does not read, either engine reads.
+func (r Request) skill() skill {
+	switch {
+	case r.Op == OpIdentify && r.File != nil && r.File.Type.Family == pipeline.FamilyMedia,
+		r.Op == OpRender && r.Plan != nil && r.Plan.Voice != nil,
+		r.Op == OpVerify && r.Rendered != nil && r.Rendered.Part.Kind == pipeline.KindVoice:
+		return sound
+	}
+	return all
+}
