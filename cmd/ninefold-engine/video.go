@@ -53,7 +53,7 @@ func (e *engine) Look(ctx context.Context, f pipeline.File, plan *transcode.Plan
 	if err != nil {
 		return nil, pipeline.Trouble(pipeline.CodeInternal, "engine", err)
 	}
-	return e.tools.Look(ctx, e.dir, out, f, plan.Video, tools, atMS)
+	return e.tools.Look(ctx, e.Dir, out, f, plan.Video, tools, atMS)
 }
 
 // moving decodes with ffmpeg all but animated WebP, which ffmpeg 5.1 cannot read: libvips takes its frames apart first.

@@ -45,6 +45,11 @@ func (e *engine) Render(ctx context.Context, f pipeline.File, plan *transcode.Pl
 	return e.tools.Voice(ctx, e.Dir, out, f, plan.Voice, progress)
 }
 
+// Look is for videos.
+func (e *engine) Look(context.Context, pipeline.File, *transcode.Plan, string, []int64) ([]pipeline.Sample, error) {
+	return nil, fmt.Errorf("a look at a video is none of this engine's work")
+}
+
 // Verify probes every rendition again.
 func (e *engine) Verify(ctx context.Context, r *pipeline.Rendered) error {
 	for _, rend := range r.Part.Renditions {
