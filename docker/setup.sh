@@ -70,6 +70,7 @@ has_command redis-server                     redis-server
 has_command espeak-ng                        espeak-ng
 has_command exiftool                         libimage-exiftool-perl
 has_command npm                              npm
+has_command chromium                         chromium
 has_font NotoSans-Regular.*                  fonts-noto-core
 has_font NotoSansCJK-Regular.*               fonts-noto-cjk
 has_font NotoColorEmoji.*                    fonts-noto-color-emoji

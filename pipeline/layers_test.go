@@ -33,6 +33,7 @@ var layers = map[string]int{
 	"moderation/models":     2,
 	"moderation/onnx":       2,
 	"moderation/tfjs":       2,
+	"pipeline/browsertest":  2,
 	"pipeline/s3store":      2,
 	"queue":                 2,
 	"transcode/ffmpeg":      2,
@@ -56,8 +57,8 @@ var owners = map[string]string{
 var shared = []string{"golang.org/x/"}
 
 // starters are the packages that may start a process, beside the programs of cmd: the engine's pool, the runner of ffmpeg, the fetcher
-// of the models (npm), and the fakes that start a server for a test (only tests import those).
-var starters = []string{"moderation/models", "pipeline/pipelinetest", "transcode/ffmpeg", "transcode/sandbox"}
+// of the models (npm), and what starts a browser or a server for a test (only tests import those).
+var starters = []string{"moderation/models", "pipeline/browsertest", "pipeline/pipelinetest", "transcode/ffmpeg", "transcode/sandbox"}
 
 // startCalls are the ways around os/exec.
 var startCalls = []string{"os.StartProcess", "syscall.Exec", "syscall.ForkExec", "syscall.StartProcess", "unix.Exec"}
@@ -139,8 +140,8 @@ func ownImportRules(f sourceFile, dep string) []string {
 	if f.test || sameProgram(f.pkg, dep) {
 		return nil
 	}
-	if dep == "pipeline/pipelinetest" {
-		return []string{fmt.Sprintf("%s: imports pipeline/pipelinetest outside a test", f)}
+	if dep == "pipeline/pipelinetest" || dep == "pipeline/browsertest" {
+		return []string{fmt.Sprintf("%s: imports %s outside a test", f, dep)}
 	}
 	from, _ := layer(f.pkg)
 	to, known := layer(dep)

@@ -12,6 +12,7 @@ import (
 
 // configCmd prints the settings in force.
 type configCmd struct {
+	AdminSettings  `embed:"" group:"admin"`
 	WorkSettings   `embed:"" group:"queue"`
 	QueueSettings  `embed:"" group:"queue"`
 	StoreSettings  `embed:"" group:"store"`

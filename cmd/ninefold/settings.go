@@ -116,5 +116,6 @@ func groups() []kong.Group {
 		{Key: "models", Title: "Classifier:"},
 		{Key: "store", Title: "Store:"},
 		{Key: "queue", Title: "Queue:"},
+		{Key: "admin", Title: "Worker's own pages:"},
 	}
 }

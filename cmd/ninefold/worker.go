@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -11,6 +12,7 @@ import (
 
 // workerCmd takes jobs until it is told to stop.
 type workerCmd struct {
+	AdminSettings  `embed:"" group:"admin"`
 	WorkSettings   `embed:"" group:"queue"`
 	QueueSettings  `embed:"" group:"queue"`
 	StoreSettings  `embed:"" group:"store"`
@@ -39,8 +41,18 @@ func (c *workerCmd) Run(a *app) error {
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
-	cfg.Log.Info("worker starts", slog.String("version", version), slog.String("store", c.Store), slog.String("model", c.Model))
+	admin, err := startAdmin(c.AdminSettings, cfg.Log, c.mounts())
+	if err != nil {
+		return errors.Join(err, server.Shutdown(a.ctx))
+	}
+	defer admin.Close()
+	cfg.Log.Info("worker starts", slog.String("version", version), slog.String("store", c.Store), slog.String("model", c.Model), slog.String("admin", admin.addr))
 	return server.Run(a.ctx)
+}
+
+// mounts is everything the admin port serves: a new page is a line here.
+func (c *workerCmd) mounts() []mount {
+	return []mount{}
 }
 
 // ready refuses to take jobs that this deployment could only fail. The queue checks Redis itself.
