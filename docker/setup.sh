@@ -62,6 +62,7 @@ can_compile                                  gcc libc6-dev
 has_command pkg-config                       pkg-config
 has_command git                              git
 pkg-config --exists vips                     libvips-dev
+pkg-config --exists icu-uc                   libicu-dev
 has_command vips                             libvips-tools
 has_command heif-enc                         libheif-examples
 has_command ffmpeg                           ffmpeg

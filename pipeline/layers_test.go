@@ -30,6 +30,7 @@ var layers = map[string]int{
 	"pipeline/schema":       1,
 	"pipeline/webhooksign":  1,
 	"transcode":             1,
+	"transcode/icu":         1,
 	"moderation/models":     2,
 	"moderation/onnx":       2,
 	"moderation/tfjs":       2,
@@ -52,6 +53,9 @@ var owners = map[string]string{
 	"github.com/u2takey/ffmpeg-go":      "transcode/ffmpeg",
 	"github.com/yalue/onnxruntime_go":   "moderation/onnx",
 }
+
+// cgoPackages are where C of our own is called.
+var cgoPackages = []string{"transcode/icu", "transcode/vips"}
 
 // shared are modules that any package may import: they extend the standard library and carry no design decision.
 var shared = []string{"golang.org/x/"}
@@ -118,8 +122,8 @@ func layer(pkg string) (int, bool) {
 
 // importRules judges one import of one file. A test may look upwards, at a store or a fake, but never at a program.
 func importRules(f sourceFile, imported string) []string {
-	if imported == "C" && f.pkg != "transcode/vips" {
-		return []string{fmt.Sprintf("%s: cgo of our own belongs in transcode/vips only", f)}
+	if imported == "C" && !slices.Contains(cgoPackages, f.pkg) {
+		return []string{fmt.Sprintf("%s: cgo of our own belongs in %s only", f, strings.Join(cgoPackages, ", "))}
 	}
 	if imported == "os/exec" && !f.test && !mayStart(f.pkg) {
 		return []string{fmt.Sprintf("%s: imports os/exec; only cmd, %s start processes", f, strings.Join(starters, ", "))}
@@ -282,7 +286,8 @@ func TestLayerRulesBite(t *testing.T) {
 		{"os/exec elsewhere", []sourceFile{file("moderation/tfjs", "os/exec")}, "start processes"},
 		{"os/exec in a test", []sourceFile{test("queue", "os/exec")}, ""},
 		{"a way around os/exec", []sourceFile{{pkg: "queue", name: "x.go", selected: []string{"syscall.ForkExec"}}}, "uses syscall.ForkExec"},
-		{"cgo of our own", []sourceFile{file("moderation/onnx", "C")}, "transcode/vips only"},
+		{"cgo of our own in its place", []sourceFile{file("transcode/icu", "C"), file("transcode/vips", "C")}, ""},
+		{"cgo of our own elsewhere", []sourceFile{file("moderation/onnx", "C")}, "transcode/vips only"},
 		{"an init function", []sourceFile{{pkg: "cmd/ninefold", name: "x.go", hasInit: true}}, "init function"},
 	}
 	for _, c := range cases {

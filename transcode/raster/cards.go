@@ -17,10 +17,10 @@ import (
 const (
 	barAlpha      = 168  // of 255: white on the bar keeps a contrast of 6.8 even over a white picture; 4.5 is WCAG's floor
 	barMargin     = 0.45 // ems between a bar's edge and its text
-	strokeShare   = 0.07 // the outline's width over the text size
+	strokeShare   = 0.11 // the outline's width over the text size
 	strokeMargin  = 2.0  // pixels between an outline and its card's edge
 	edgeShare     = 0.03 // an outlined text keeps this share of the height from the picture's edge
-	smallestTrace = 1.0  // pixels of outline, at the least
+	smallestTrace = 2.0  // pixels of outline, at the least: below it white letters are lost on white
 )
 
 func white() color.NRGBA { return color.NRGBA{R: 255, G: 255, B: 255, A: 255} }

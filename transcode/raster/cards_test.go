@@ -28,6 +28,9 @@ var samples = map[string]string{
 	"hebrew":     "שלום עולם, זהו טקסט לדוגמה 42 בעברית",
 	"devanagari": "नमस्ते दुनिया, क्षत्रिय ज्ञान श्री हिन्दी में",
 	"thai":       "สวัสดีชาวโลก วันนี้อากาศดีมาก น้ำผึ้ง ปั่นจักรยานไปทะเลกับเพื่อนๆ",
+	"lao":        "ມື້ນີ້ອາກາດດີຫຼາຍ ຂ້ອຍໄປໂຮງຮຽນກັບໝູ່ທຸກມື້",
+	"khmer":      "ខ្ញុំទៅសាលារៀនជាមួយមិត្តភក្តិរាល់ថ្ងៃ ថ្ងៃនេះអាកាសធាតុល្អណាស់",
+	"burmese":    "ကျွန်တော်သည်ကျောင်းသို့သွားသည် ဒီနေ့ရာသီဥတုအရမ်းကောင်းတယ်",
 	"chinese":    "你好，世界！今天天气很好。",
 	"japanese":   "こんにちは世界。今日は湖でカヤックを漕ぎました。",
 	"korean":     "안녕하세요 세계, 오늘 날씨가 좋네요",
@@ -180,7 +183,10 @@ func TestWrappedLinesKeepAllText(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all := []rune(text + " " + text)
+		all, err := withWordEnds([]rune(text + " " + text))
+		if err != nil {
+			t.Fatal(err)
+		}
 		seen := make([]bool, len(all))
 		for _, ln := range l.lines {
 			for _, run := range ln.runs {
@@ -192,7 +198,7 @@ func TestWrappedLinesKeepAllText(t *testing.T) {
 			}
 		}
 		for i, ok := range seen {
-			if !ok && all[i] != ' ' {
+			if !ok && all[i] != ' ' && all[i] != wordEnd {
 				t.Errorf("%s: character %d (%q) is lost", name, i, all[i])
 			}
 		}
@@ -330,8 +336,9 @@ func TestBarKeepsContrastOnAnyPicture(t *testing.T) {
 	}
 }
 
+// Small text is the hard case: its outline must not be lost on what is behind it.
 func TestOutlineParts(t *testing.T) {
-	for _, text := range []string{"MW lake day", "مرحبا بالعالم", "你好，世界", "ABC日本XYZ"} {
+	for _, text := range []string{"MW lake day", "مرحبا بالعالم", "你好，世界", "ABC日本XYZ", "สวัสดีชาวโลก", "ខ្ញុំទៅសាលារៀន"} {
 		card, _, _, err := newCards(t).Card(caption(text, pipeline.CaptionOutline), 640, 480)
 		if err != nil {
 			t.Fatal(err)
@@ -343,7 +350,7 @@ func TestOutlineParts(t *testing.T) {
 					continue
 				}
 				filled++
-				for _, d := range []image.Point{{1, 0}, {-1, 0}, {0, 1}, {0, -1}} {
+				for _, d := range []image.Point{{1, 0}, {-1, 0}, {0, 1}, {0, -1}, {1, 1}, {1, -1}, {-1, 1}, {-1, -1}} {
 					if card.NRGBAAt(x+d.X, y+d.Y).A < 200 {
 						bare++
 					}
@@ -353,6 +360,26 @@ func TestOutlineParts(t *testing.T) {
 		if filled < 50 || bare > 0 {
 			t.Errorf("%q: %d white pixels, of which %d have no outline beside them", text, filled, bare)
 		}
+	}
+}
+
+// An emoji has an outline, too: a black ring around a yellow face.
+func TestEmojiHasAnOutline(t *testing.T) {
+	card, _, _, err := newCards(t).Card(caption("😀", pipeline.CaptionOutline), 640, 480)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y := card.Rect.Dy() / 2
+	ring := 0
+	for x := 0; x < card.Rect.Dx()/2; x++ {
+		if px := card.NRGBAAt(x, y); px.A > 200 && max(px.R, px.G, px.B) < 60 {
+			ring++
+		} else if px.A > 200 && px.R > 200 {
+			break
+		}
+	}
+	if ring < 2 {
+		t.Errorf("%d dark pixels before the face", ring)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"image"
 	"image/color"
+	"image/draw"
 	"image/png"
 	"math"
 
@@ -39,9 +40,13 @@ type placedRun struct {
 // spot is where a glyph's origin lies on the card, in pixels.
 type spot struct{ x, y float64 }
 
-// stroke draws a run's shapes, grown by radius pixels on every side.
+// stroke draws a run's shapes, or those of its emoji, grown by radius pixels on every side.
 func (p *pen) stroke(run shaping.Output, at spot, radius float64, ink color.NRGBA) {
-	if mask := p.shapes(run, at, radius+1); mask != nil {
+	mask := p.shapes(run, at, radius+1)
+	if mask == nil {
+		mask = p.silhouettes(run, at, radius+1)
+	}
+	if mask != nil {
 		p.grow(mask, radius)
 		lay(p.card, mask, ink)
 	}
@@ -52,11 +57,24 @@ func (p *pen) fill(run shaping.Output, at spot, ink color.NRGBA) {
 	if mask := p.shapes(run, at, 0); mask != nil {
 		lay(p.card, mask, ink)
 	}
-	p.each(run, at, func(g shaping.Glyph, where spot) {
-		if bitmap, ok := run.Face.GlyphDataBitmap(g.GlyphID); ok && bitmap.Format == font.PNG {
-			p.bitmap(run.Face, g, bitmap, where)
-		}
+	p.bitmaps(run, at, func(pic *image.NRGBA, corner image.Point) { paste(p.card, pic, corner) })
+}
+
+// silhouettes is shapes for a run of emoji.
+func (p *pen) silhouettes(run shaping.Output, at spot, reach float64) *image.Alpha {
+	box := p.bounds(run, at, reach+1).Intersect(p.card.Rect)
+	if box.Empty() {
+		return nil
+	}
+	mask, drawn := p.scratch(box), false
+	p.bitmaps(run, at, func(pic *image.NRGBA, corner image.Point) {
+		draw.Draw(mask, pic.Rect.Add(corner), pic, image.Point{}, draw.Over)
+		drawn = true
 	})
+	if !drawn {
+		return nil
+	}
+	return mask
 }
 
 // each calls fn with the place of every glyph that can show.
@@ -136,12 +154,26 @@ func (p *pen) path(segments []ot.Segment, at spot, unit float64) {
 	p.area.ClosePath()
 }
 
-// bitmap draws one emoji, scaled from the font's only size. A picture that does not open leaves its place empty.
-func (p *pen) bitmap(face *font.Face, g shaping.Glyph, bitmap font.GlyphBitmap, at spot) {
+// bitmaps calls fn with each emoji of a run and where its top left pixel goes.
+func (p *pen) bitmaps(run shaping.Output, at spot, fn func(pic *image.NRGBA, corner image.Point)) {
+	p.each(run, at, func(g shaping.Glyph, where spot) {
+		bitmap, ok := run.Face.GlyphDataBitmap(g.GlyphID)
+		if !ok || bitmap.Format != font.PNG {
+			return
+		}
+		if pic := p.picture(run.Face, g, bitmap); pic != nil {
+			left, top := where.x+toFloat(g.XBearing)*p.scale, where.y-toFloat(g.YBearing)*p.scale
+			fn(pic, image.Pt(int(math.Round(left)), int(math.Round(top))))
+		}
+	})
+}
+
+// picture is an emoji scaled from the font's only size; nil, which leaves its place empty, where the font's picture does not open.
+func (p *pen) picture(face *font.Face, g shaping.Glyph, bitmap font.GlyphBitmap) *image.NRGBA {
 	w := int(math.Round(toFloat(g.Width) * p.scale))
 	h := int(math.Round(-toFloat(g.Height) * p.scale))
 	if w < 1 || h < 1 {
-		return
+		return nil
 	}
 	key := emojiKey{face, g.GlyphID, w, h}
 	pic, ok := p.emoji[key]
@@ -151,10 +183,7 @@ func (p *pen) bitmap(face *font.Face, g shaping.Glyph, bitmap font.GlyphBitmap, 
 		}
 		p.emoji[key] = pic
 	}
-	if pic != nil {
-		left, top := at.x+toFloat(g.XBearing)*p.scale, at.y-toFloat(g.YBearing)*p.scale
-		paste(p.card, pic, image.Pt(int(math.Round(left)), int(math.Round(top))))
-	}
+	return pic
 }
 
 // lay puts ink on the card through a mask that lies on the card.

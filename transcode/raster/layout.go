@@ -141,12 +141,12 @@ func (s *setter) largest(paragraphs []*paragraph, r room) (layout, bool) {
 	return best, true
 }
 
-// balanced narrows the lines as far as their number stays: no last line with one word.
+// balanced narrows the lines as far as their number stays: no last line with one word. It splits no word for that.
 func (s *setter) balanced(paragraphs []*paragraph, l layout, r room) layout {
 	narrow, wide := 0.0, l.width()
 	for range sizeSteps {
 		middle := (narrow + wide) / 2
-		if c := s.set(paragraphs, l.size, middle); len(c.lines) == len(l.lines) && r.holds(c) {
+		if c := s.setAs(shaping.Never, paragraphs, l.size, middle); len(c.lines) == len(l.lines) && r.holds(c) {
 			l, wide = c, middle
 		} else {
 			narrow = middle
@@ -164,7 +164,7 @@ func (s *setter) cut(p *paragraph, r room) (layout, error) {
 	_, least := r.sizes()
 	l := layout{size: least}
 	for n := max(1, int(float64(r.h)*heightShare/(least*lineHeight))); n > 0; n-- {
-		l.lines, l.cut = s.wrap(p, least, r.textWidth(), n, dots.runs[0])
+		l.lines, l.cut = s.wrap(p, least, shaping.WrapConfig{TruncateAfterLines: n, Truncator: dots.runs[0]}, r.textWidth())
 		if r.holds(l) {
 			break
 		}
@@ -172,25 +172,27 @@ func (s *setter) cut(p *paragraph, r room) (layout, error) {
 	return l, nil
 }
 
-// set breaks the paragraphs into lines of at most width pixels.
+// set breaks the paragraphs into lines of at most width pixels. A word that is longer than a line is split.
 func (s *setter) set(paragraphs []*paragraph, size, width float64) layout {
+	return s.setAs(shaping.WhenNecessary, paragraphs, size, width)
+}
+
+func (s *setter) setAs(policy shaping.LineBreakPolicy, paragraphs []*paragraph, size, width float64) layout {
 	l := layout{size: size}
 	for _, p := range paragraphs {
-		lines, _ := s.wrap(p, size, width, 0, shaping.Output{})
+		lines, _ := s.wrap(p, size, shaping.WrapConfig{BreakPolicy: policy}, width)
 		l.lines = append(l.lines, lines...)
 	}
 	return l
 }
 
-// wrap breaks one paragraph for a size; most 0 means any number of lines.
-func (s *setter) wrap(p *paragraph, size, width float64, most int, dots shaping.Output) (lines []line, cut bool) {
+// wrap breaks one paragraph for a size into lines of width pixels; config says what to do with what is too long.
+func (s *setter) wrap(p *paragraph, size float64, config shaping.WrapConfig, width float64) (lines []line, cut bool) {
 	if len(p.text) == 0 {
 		return []line{blankLine()}, false
 	}
-	config := shaping.WrapConfig{
-		Direction: p.direction(), TruncateAfterLines: most, Truncator: dots,
-		DisableTrailingWhitespaceTrim: true, // it trims by writing into the shaped glyphs, which the next size still needs
-	}
+	config.Direction = p.direction()
+	config.DisableTrailingWhitespaceTrim = true // it trims by writing into the shaped glyphs, which the next size still needs
 	wrapped, left := s.wrapper.WrapParagraphF(config, toFixed(width/size*shapeSize), p.text, shaping.NewSliceIterator(p.runs))
 	for i, runs := range wrapped {
 		var tail []shaping.Output
@@ -232,7 +234,7 @@ func (p *paragraph) trim(runs shaping.Line) shaping.Line {
 	for _, run := range runs {
 		end = max(end, run.Runes.Offset+run.Runes.Count)
 	}
-	for end > 0 && unicode.IsSpace(p.text[end-1]) {
+	for end > 0 && (unicode.IsSpace(p.text[end-1]) || p.text[end-1] == wordEnd) {
 		end--
 	}
 	var kept shaping.Line

@@ -18,7 +18,7 @@ const shapeSize = 64
 
 // paragraph is shaped text before its lines are known.
 type paragraph struct {
-	text   []rune
+	text   []rune       // with word ends
 	levels []bidi.Level // of each rune
 	base   bidi.Level   // 0 left to right, 1 right to left
 	runs   []shaping.Output
@@ -41,6 +41,10 @@ type setter struct {
 }
 
 func (s *setter) shape(text []rune, cjk int) (*paragraph, error) {
+	text, err := withWordEnds(text)
+	if err != nil {
+		return nil, err
+	}
 	p := &paragraph{text: text}
 	p.base, p.levels = s.bidiLevels(text)
 	starts := graphemeStarts(text)
