@@ -9,6 +9,11 @@ import (
 // ManifestKey is where a job's manifest lies in the store.
 func ManifestKey(jobID string) string { return "manifests/" + jobID + ".json" }
 
+// Committed returns the manifest that a job has ended with; before that, an error that wraps ErrNotExist.
+func (p *Pipeline) Committed(ctx context.Context, jobID string) (Manifest, error) {
+	return p.committed(ctx, jobID)
+}
+
 // committed returns the manifest of a job that was finished before.
 func (p *Pipeline) committed(ctx context.Context, jobID string) (Manifest, error) {
 	if err := validateID("job_id", jobID); err != nil {

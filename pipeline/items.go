@@ -60,6 +60,10 @@ func (r *run) item(ctx context.Context, it *itemRun) (Part, error) {
 	if errors.Is(ctx.Err(), context.Canceled) || errors.Is(context.Cause(ctx), errExpired) {
 		return Part{}, ctx.Err()
 	}
+	if full := it.scratchFull(failure); full != nil {
+		failure, err = full, full
+	}
+	it.suspect(ctx, failure)
 	if Retryable(err) && !r.opts.Final {
 		return Part{}, err
 	}

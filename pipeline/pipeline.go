@@ -57,7 +57,7 @@ func (c Config) Validate() error {
 	return errors.Join(wrong...)
 }
 
-// Deps is what Run works with. All fields are needed.
+// Deps is what Run works with. All fields but Suspects are needed.
 type Deps struct {
 	Sources    SourceStore
 	Store      Store
@@ -66,6 +66,7 @@ type Deps struct {
 	Policy     Policy
 	Log        *slog.Logger
 	Now        func() time.Time
+	Suspects   Suspects // nil = nothing is remembered
 }
 
 // Pipeline runs jobs. It is safe for concurrent use.

@@ -16,12 +16,16 @@ type stage struct {
 	do   func(*itemRun, context.Context) error
 }
 
+// stageVet is the stage that may refuse what was never decoded.
+const stageVet = "vet"
+
 // itemStages is the whole life of an item, in order.
 func itemStages() []stage {
 	return []stage{
 		{"check", (*itemRun).check},       // edits that no media could take
 		{"fetch", (*itemRun).fetch},       // stream into the workspace: cap, digest
 		{"recall", (*itemRun).recall},     // done before? then nothing is done again
+		{stageVet, (*itemRun).vet},        // has it crashed engines before? then not again
 		{"identify", (*itemRun).identify}, // magic bytes, then a header read in the engine
 		{"plan", (*itemRun).makePlan},     // limits and edits: pure
 		{"render", (*itemRun).render},     // the one decode

@@ -88,9 +88,9 @@ func (p *Pool) take(need skill) (*engine, error) {
 	return e, nil
 }
 
-// Open returns the Processor of one message.
-func (p *Pool) Open(_ context.Context, ws *pipeline.Workspace) (pipeline.Processor, error) {
-	return &session{pool: p, ws: ws, slots: make(chan struct{}, p.cfg.Parallel)}, nil
+// Open returns the Processor of one message. Its engines run at the niceness of ctx: see pipeline.WithNice.
+func (p *Pool) Open(ctx context.Context, ws *pipeline.Workspace) (pipeline.Processor, error) {
+	return &session{pool: p, ws: ws, slots: make(chan struct{}, p.cfg.Parallel), nice: pipeline.NiceOf(ctx)}, nil
 }
 
 // Inspect starts an engine of each kind and asks what this machine's libraries can do: for doctor and for start-up.

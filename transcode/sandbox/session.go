@@ -20,6 +20,7 @@ type session struct {
 	pool  *Pool
 	ws    *pipeline.Workspace
 	slots chan struct{}
+	nice  int // of the engines and of what they start
 
 	mu   sync.Mutex
 	idle []*engine
@@ -172,6 +173,7 @@ func (s *session) opened(ctx context.Context, need skill) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.yield(s.nice)
 	s.mu.Lock()
 	s.all = append(s.all, e)
 	s.mu.Unlock()

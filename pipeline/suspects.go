@@ -1,0 +1,58 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"syscall"
+)
+
+// Suspects remembers content that crashed engines, over messages, workers and restarts: one bad file forwarded a thousand times is
+// decoded a few times at most.
+type Suspects interface {
+	// Barred reports whether content of this digest has crashed too many engines to be decoded again.
+	Barred(ctx context.Context, sha256 string) (bool, error)
+	// Crashed notes that an engine has crashed, or had to be ended, over content of this digest.
+	Crashed(ctx context.Context, sha256 string, code Code) error
+}
+
+// vet refuses content that has crashed engines before. Where nobody knows, the content is decoded: the engine's limits hold.
+func (it *itemRun) vet(ctx context.Context) error {
+	if it.Suspects == nil {
+		return nil
+	}
+	barred, err := it.Suspects.Barred(ctx, it.file.SHA256)
+	if err != nil {
+		it.Log.Warn("suspects are not known", slog.String("job_id", it.job.JobID), slog.Any("error", err))
+		return nil
+	}
+	if barred {
+		return Refuse(CodeEngineCrashed, "this file has crashed the decoder before; send another version of it")
+	}
+	return nil
+}
+
+// suspect notes a crash that this attempt has seen.
+func (it *itemRun) suspect(ctx context.Context, e *Error) {
+	if it.Suspects == nil || it.file.SHA256 == "" || it.stage == stageVet || (e.Code != CodeEngineCrashed && e.Code != CodeDecodeTimeout) {
+		return
+	}
+	if err := it.Suspects.Crashed(context.WithoutCancel(ctx), it.file.SHA256, e.Code); err != nil {
+		it.Log.Warn("a crash was not noted", slog.String("job_id", it.job.JobID), slog.Any("error", err))
+	}
+}
+
+// minScratch is the free space below which an engine's failure is not believed to be the file's fault, bytes.
+const minScratch = 8 << 20
+
+// scratchFull explains the failure of an engine whose scratch space has run out: the next attempt finds room, or waits for it.
+func (it *itemRun) scratchFull(e *Error) *Error {
+	if e.Code.Trouble() || it.file.SHA256 == "" {
+		return nil
+	}
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(it.ws.Dir(), &fs); err != nil || fs.Bavail*uint64(fs.Bsize) >= minScratch {
+		return nil
+	}
+	return Trouble(CodeInternal, it.stage, fmt.Errorf("scratch: %w; the engine's own answer was: %w", syscall.ENOSPC, e))
+}
