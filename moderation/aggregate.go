@@ -157,6 +157,7 @@ func frameFacts(frames []Frame, planned int, t Thresholds) *pipeline.FrameFacts 
 	ff := &pipeline.FrameFacts{
 		Planned: planned, Scored: len(frames), Segments: segments(frames, t),
 		Coverage: float64(len(frames)) / float64(planned), MinDetectableMS: largestGap(frames),
+		Timeline: timeline(frames),
 	}
 	best := -1.0
 	for _, f := range frames {

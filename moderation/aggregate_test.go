@@ -128,6 +128,7 @@ func TestAggregateFrameFacts(t *testing.T) {
 		Segments: []pipeline.Segment{
 			{StartMS: 1000, EndMS: 2600, Level: pipeline.LevelExplicit}, {StartMS: 9100, EndMS: 9100, Level: pipeline.LevelExplicit},
 		},
+		Timeline: timeline(frames),
 	}
 	if !reflect.DeepEqual(got.Frames, want) {
 		t.Errorf("got %+v, want %+v", got.Frames, want)

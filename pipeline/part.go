@@ -194,6 +194,19 @@ type FrameFacts struct {
 	Segments        []Segment `json:"segments"`          // stretches above the low threshold
 	Coverage        float64   `json:"coverage"`          // scored / planned, 0..1
 	MinDetectableMS int64     `json:"min_detectable_ms"` // shorter than this may slip between two frames
+	Timeline        *Timeline `json:"timeline,omitempty"`
+}
+
+// MaxTimeline is how many points a Timeline has at most.
+const MaxTimeline = 128
+
+// Timeline is the scores over time, for people to look at: lists of the same length, at most MaxTimeline. Where there were more frames,
+// each point is the highest of its neighbours'. Scores are rounded to a thousandth.
+type Timeline struct {
+	AtMS       []int64   `json:"at_ms"` // ascending
+	Explicit   []float64 `json:"explicit"`
+	Drawn      []float64 `json:"drawn"`
+	Suggestive []float64 `json:"suggestive"`
 }
 
 // Segment is a stretch of a video and the worst score in it.
