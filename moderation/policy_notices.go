@@ -9,8 +9,8 @@ import "github.com/ninefold/ninefold/pipeline"
 //     counts and blur_reveal does not: telling of blur_reveal would tell that a suggestive photo met someone under 18.
 //  2. A failed scan counts whatever it led to, or else it would tell the two apart.
 //
-// A gate's rejection counts like any other. The result is never nil.
-func SenderNotices(deliveries []pipeline.Delivery) []pipeline.Notice {
+// A gate's rejection counts like any other. What is said depends on no setting. The result is never nil.
+func (*Policy) SenderNotices(deliveries []pipeline.Delivery) []pipeline.Notice {
 	out, told := []pipeline.Notice{}, map[string]bool{}
 	for _, d := range deliveries {
 		for _, p := range d.Parts {
@@ -30,9 +30,4 @@ func notable(p pipeline.PartDelivery) bool {
 		return len(p.Reasons) > 0 && p.Reasons[0] == ReasonScanUnavailable
 	}
 	return true
-}
-
-// SenderNotices is the function of that name: what a sender is told depends on no setting.
-func (p *Policy) SenderNotices(deliveries []pipeline.Delivery) []pipeline.Notice {
-	return SenderNotices(deliveries)
 }

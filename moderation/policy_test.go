@@ -385,14 +385,14 @@ func noticesOf(ds ...pipeline.Decision) []pipeline.Notice {
 	for i, d := range ds {
 		out = append(out, pipeline.Delivery{RecipientID: fmt.Sprint("r", i), Parts: []pipeline.PartDelivery{{ItemID: "i1", Action: d.Action, Reasons: []string{d.Reason}}}})
 	}
-	return SenderNotices(out)
+	return new(Policy).SenderNotices(out)
 }
 
 func TestSenderNoticesOrder(t *testing.T) {
 	part := func(id string, a pipeline.Action, reason string) pipeline.PartDelivery {
 		return pipeline.PartDelivery{ItemID: id, Action: a, Reasons: []string{reason}}
 	}
-	got := SenderNotices([]pipeline.Delivery{
+	got := new(Policy).SenderNotices([]pipeline.Delivery{
 		{RecipientID: "u1", Parts: []pipeline.PartDelivery{part("a", pipeline.Deliver, ReasonClear), part("b", pipeline.Withhold, ReasonTeenFilter), part("c", pipeline.Deliver, ReasonFilterOff)}},
 		{RecipientID: "u2", Parts: []pipeline.PartDelivery{part("a", pipeline.Reject, "not_deliverable"), part("b", pipeline.Blur, ReasonTeenFilter), part("c", pipeline.BlurReveal, ReasonRecipientFilter)}},
 	})
@@ -400,7 +400,7 @@ func TestSenderNoticesOrder(t *testing.T) {
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if none := SenderNotices(nil); none == nil || len(none) != 0 {
+	if none := new(Policy).SenderNotices(nil); none == nil || len(none) != 0 {
 		t.Errorf("no deliveries gave %#v", none)
 	}
 }

@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 )
 
 // ManifestKey is where a job's manifest lies in the store.
-func ManifestKey(jobID string) string { return "manifests/" + jobID + ".json" }
+func ManifestKey(jobID string) string { return "manifests/" + keyName(jobID) + ".json" }
+
+// keyName writes an id so that it may stand in a store key: a colon, which no key has, is a tilde, which no id has.
+func keyName(id string) string { return strings.ReplaceAll(id, ":", "~") }
 
 // Committed returns the manifest that a job has ended with; before that, an error that wraps ErrNotExist.
 func (p *Pipeline) Committed(ctx context.Context, jobID string) (Manifest, error) {
@@ -54,11 +58,18 @@ func (r *run) head() Manifest {
 	}
 }
 
-// rejected is the manifest of a job that was refused as a whole.
+// rejected is the manifest of a job that was refused as a whole. What is refused for its recipients reads to the sender like what was
+// withheld from them: one notice an item.
 func (r *run) rejected(e *Error) Manifest {
 	m := r.head()
 	m.Status, m.Error = StatusRejected, e.Failure()
-	m.SenderNotices = []Notice{{Code: NoticeNotDelivered}}
+	if e.Op != gateOp {
+		m.SenderNotices = []Notice{{Code: NoticeNotDelivered}}
+		return m
+	}
+	for _, it := range r.job.Items {
+		m.SenderNotices = append(m.SenderNotices, Notice{Code: NoticeNotDelivered, ItemID: it.ID})
+	}
 	return m
 }
 
@@ -72,9 +83,10 @@ const (
 func (r *run) assemble(parts []Part) Manifest {
 	m := r.head()
 	m.Parts = withinCounts(parts)
-	for _, rec := range r.job.Recipients {
-		m.Deliveries = append(m.Deliveries, r.deliver(rec, m.Parts))
+	for i := range r.job.Recipients {
+		m.Deliveries = append(m.Deliveries, r.deliver(i, m.Parts))
 	}
+	m.Parts = dropRefused(m.Parts, m.Deliveries)
 	m.SenderNotices = r.senderNotices(m)
 	m.Status, m.Error = conclude(m.Parts)
 	return m
@@ -95,39 +107,88 @@ func withinCounts(parts []Part) []Part {
 		}
 		if voice > MaxVoiceItems || visual > MaxVisualItems {
 			e := Refuse(CodeTooManyItems, "a message holds %d photos and videos and %d voice note; send this one by itself", MaxVisualItems, MaxVoiceItems)
-			parts[i] = Part{
-				ItemID: p.ItemID, Index: p.Index, Kind: p.Kind, Status: StatusRejected, Error: e.Failure(),
-				Source: p.Source, Caption: p.Caption, Alt: p.Alt, Edits: p.Edits,
-			}
+			parts[i] = p.refused(e)
 			voice, visual = min(voice, MaxVoiceItems), min(visual, MaxVisualItems)
 		}
 	}
 	return parts
 }
 
-// deliver decides every part for one recipient. The gate is asked again: contact may have changed since the job began.
-func (r *run) deliver(rec Recipient, parts []Part) Delivery {
-	d := Delivery{RecipientID: rec.ID, Parts: []PartDelivery{}, Notices: []Notice{}}
-	gate, ok := r.Policy.Gate(r.job.Conversation.Kind, r.job.Sender, rec)
+// deliver decides every part for the job's recipient i.
+func (r *run) deliver(i int, parts []Part) Delivery {
+	d := Delivery{RecipientID: r.job.Recipients[i].ID, Parts: []PartDelivery{}, Notices: []Notice{}}
 	for _, p := range parts {
-		verdict := gate
-		if ok {
-			verdict = r.decide(rec, p)
-		}
-		d.Parts = append(d.Parts, PartDelivery{ItemID: p.ItemID, Action: verdict.Action, Reasons: []string{verdict.Reason}})
+		v := r.decide(i, p)
+		d.Parts = append(d.Parts, PartDelivery{ItemID: p.ItemID, Action: v.Action, Reasons: v.reasons()})
 	}
 	return d
 }
 
-func (r *run) decide(rec Recipient, p Part) Decision {
+// verdict is a decision and the answer about the audience that led to it.
+type verdict struct {
+	Decision
+	answer answer
+}
+
+func (v verdict) reasons() []string {
+	if v.answer.from == AudienceAssumed {
+		return []string{v.Reason, ReasonAudienceUnknown}
+	}
+	return []string{v.Reason}
+}
+
+// decide takes the severest decision of all answers about the audience. The gate is asked again by each of them.
+func (r *run) decide(i int, p Part) verdict {
+	worst := r.decideBy(r.answers[0], i, p)
+	for _, a := range r.answers[1:] {
+		if v := r.decideBy(a, i, p); v.Action.Severity() > worst.Action.Severity() {
+			worst = v
+		}
+	}
+	return worst
+}
+
+func (r *run) decideBy(a answer, i int, p Part) verdict {
+	if d, ok := r.Policy.Gate(r.job.Conversation.Kind, a.Sender, a.Recipients[i]); !ok {
+		return verdict{d, a}
+	}
 	if p.Status != StatusReady {
-		return Decision{Action: Reject, Reason: string(p.Error.Code)}
+		return verdict{Decision{Action: Reject, Reason: string(p.Error.Code)}, a}
 	}
 	var facts Facts
 	if p.Moderation != nil {
 		facts = *p.Moderation
 	}
-	return r.Policy.Decide(facts, p.Kind, r.job.Sender, rec)
+	return verdict{r.Policy.Decide(facts, p.Kind, a.Sender, a.Recipients[i]), a}
+}
+
+// dropRefused rejects the ready parts that nobody gets any more, now that the audience is another one than the job's: a manifest names
+// no rendition that is for nobody.
+func dropRefused(parts []Part, deliveries []Delivery) []Part {
+	for i, p := range parts {
+		if p.Status != StatusReady {
+			continue
+		}
+		code, refused := Code(""), true
+		for _, d := range deliveries {
+			refused = refused && d.Parts[i].Action == Reject
+			if code != CodeBlockedNudity {
+				code = Code(d.Parts[i].Reasons[0])
+			}
+		}
+		if refused {
+			parts[i] = p.refused(refusedForAll(code))
+		}
+	}
+	return parts
+}
+
+// refused is p without anything that shows it.
+func (p Part) refused(e *Error) Part {
+	return Part{
+		ItemID: p.ItemID, Index: p.Index, Kind: p.Kind, Status: StatusRejected, Error: e.Failure(),
+		Source: p.Source, Caption: p.Caption, Alt: p.Alt, Edits: p.Edits, Moderation: p.Moderation,
+	}
 }
 
 // senderNotices says which items were rejected, which the sender can mend, and which did not reach everybody, which reads alike
@@ -164,7 +225,8 @@ func conclude(parts []Part) (Status, *Failure) {
 	return StatusPartial, nil
 }
 
-// waitForScan has the job tried again while a recipient's part is withheld only because the classifier did not answer.
+// waitForScan has the job tried again while a part is kept back from anyone because the classifier did not answer. Those of 16 and 17 and
+// adults with a filter wait alike: were only the young waited for, the time of the sender's notice would tell an age.
 func (r *run) waitForScan(m Manifest) error {
 	if r.opts.Final {
 		return nil
@@ -174,7 +236,7 @@ func (r *run) waitForScan(m Manifest) error {
 			continue
 		}
 		for _, d := range m.Deliveries {
-			if d.Parts[i].Action == Withhold {
+			if action := d.Parts[i].Action; action != Deliver && action != Reject {
 				return Trouble(CodeClassifierUnavailable, "screen", fmt.Errorf("item %s has no scores yet", p.ItemID))
 			}
 		}

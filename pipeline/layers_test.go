@@ -34,6 +34,7 @@ var layers = map[string]int{
 	"moderation/models":     2,
 	"moderation/onnx":       2,
 	"moderation/tfjs":       2,
+	"pipeline/audience":     2,
 	"pipeline/browsertest":  2,
 	"pipeline/s3store":      2,
 	"queue":                 2,

@@ -228,6 +228,21 @@ const (
 	Reject     Action = "reject"      // not sent at all
 )
 
+// Severity orders the actions, mildest 0. An action nobody knows is as severe as a rejection.
+func (a Action) Severity() int {
+	switch a {
+	case Deliver:
+		return 0
+	case BlurReveal:
+		return 1
+	case Blur:
+		return 2
+	case Withhold:
+		return 3
+	}
+	return 4
+}
+
 // Delivery is what one recipient gets.
 type Delivery struct {
 	RecipientID string         `json:"recipient_id"`

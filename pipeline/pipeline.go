@@ -57,13 +57,14 @@ func (c Config) Validate() error {
 	return errors.Join(wrong...)
 }
 
-// Deps is what Run works with. All fields but Suspects are needed.
+// Deps is what Run works with. All fields are needed but Audience and Suspects.
 type Deps struct {
 	Sources    SourceStore
 	Store      Store
 	Processors Processors
 	Moderator  Moderator
 	Policy     Policy
+	Audience   AudienceSource // nil = JobAudience
 	Log        *slog.Logger
 	Now        func() time.Time
 	Suspects   Suspects // nil = nothing is remembered
@@ -79,6 +80,9 @@ type Pipeline struct {
 func New(cfg Config, deps Deps) (*Pipeline, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
+	}
+	if deps.Audience == nil {
+		deps.Audience = JobAudience{}
 	}
 	return &Pipeline{cfg: cfg, Deps: deps}, nil
 }
@@ -113,7 +117,7 @@ func (p *Pipeline) Run(ctx context.Context, job Job, opts RunOptions) (Manifest,
 	if m, err := p.committed(ctx, job.JobID); err == nil || !errors.Is(err, ErrNotExist) {
 		return m, err
 	}
-	r := &run{Pipeline: p, job: job, opts: opts, started: p.Now().UTC()}
+	r := &run{Pipeline: p, job: job, opts: opts, started: p.Now().UTC(), answers: []answer{{audienceOf(job), AudienceFromJob}}}
 	m, err := r.manifest(ctx)
 	if err != nil {
 		return Manifest{}, err
@@ -127,7 +131,8 @@ type run struct {
 	job     Job
 	opts    RunOptions
 	started time.Time
-	served  []Recipient // those who passed the gate
+	served  []Recipient // those who passed the gate, as the job knew them
+	answers []answer    // who they are: the job's word until the message is about to be published
 }
 
 // manifest does the work of Run between the look for an old manifest and the commit of the new one.
@@ -141,6 +146,9 @@ func (r *run) manifest(ctx context.Context) (Manifest, error) {
 		defer cancel()
 	}
 	parts, err := r.items(ctx)
+	if err == nil {
+		err = r.askAudience(ctx)
+	}
 	if errors.Is(context.Cause(ctx), errExpired) {
 		return r.rejected(expired()), nil
 	}
@@ -150,6 +158,9 @@ func (r *run) manifest(ctx context.Context) (Manifest, error) {
 	}
 	if err != nil {
 		return Manifest{}, err
+	}
+	if refusal := r.gate(); refusal != nil { // the audience may be another one by now
+		return r.rejected(refusal), nil
 	}
 	m := r.assemble(parts)
 	if err := r.waitForScan(m); err != nil {
@@ -181,8 +192,9 @@ func (r *run) refuse() *Error {
 // gate asks the policy about every recipient. A job is refused when nobody is left to serve.
 func (r *run) gate() *Error {
 	var first Decision
-	for _, rec := range r.job.Recipients {
-		d, ok := r.Policy.Gate(r.job.Conversation.Kind, r.job.Sender, rec)
+	r.served = nil
+	for i, rec := range r.job.Recipients {
+		d, ok := r.gateOne(i)
 		if ok {
 			r.served = append(r.served, rec)
 		} else if first.Reason == "" {
@@ -192,7 +204,22 @@ func (r *run) gate() *Error {
 	if len(r.served) > 0 {
 		return nil
 	}
-	return Refuse(Code(first.Reason), "%s", gateMessages[Code(first.Reason)])
+	e := Refuse(Code(first.Reason), "%s", gateMessages[Code(first.Reason)])
+	e.Op = gateOp
+	return e
+}
+
+// gateOp marks a refusal that is about people, not about the job or its files.
+const gateOp = "gate"
+
+// gateOne asks about the job's recipient i, by every answer there is.
+func (r *run) gateOne(i int) (d Decision, ok bool) {
+	for _, a := range r.answers {
+		if d, ok = r.Policy.Gate(r.job.Conversation.Kind, a.Sender, a.Recipients[i]); !ok {
+			return d, false
+		}
+	}
+	return d, ok
 }
 
 // gateMessages tell the integrator what to do; what a sender is told is in the manifest's notices.

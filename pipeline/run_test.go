@@ -184,6 +184,16 @@ func TestForwardRedoesNothing(t *testing.T) {
 	}
 }
 
+func TestEveryValidJobIDCanBeCommitted(t *testing.T) {
+	r := newRig(t)
+	r.upload(t, "a", "one")
+	for _, id := range []string{"job:1", "_:-.", strings.Repeat("x", 128)} {
+		if m := r.run(t, job(id, "a"), pipeline.RunOptions{}); m.JobID != id || m.Status != pipeline.StatusReady {
+			t.Errorf("%q: %s, %s", id, m.JobID, m.Status)
+		}
+	}
+}
+
 func TestDamagedRecordIsMadeAgain(t *testing.T) {
 	r := newRig(t)
 	r.upload(t, "a", "one")
@@ -473,4 +483,49 @@ func (f *failing) PutNew(ctx context.Context, key string, r io.Reader, size int6
 		return false, pipeline.Trouble(pipeline.CodeStorageUnavailable, "put", errors.New("switched off"))
 	}
 	return f.Store.PutNew(ctx, key, r, size, opts)
+}
+
+// fixedAudience is a directory that always answers the same.
+type fixedAudience pipeline.Audience
+
+func (f fixedAudience) Audience(context.Context, pipeline.Job) (pipeline.Audience, error) {
+	return pipeline.Audience(f), nil
+}
+
+// TestGroupsMixBands: in a group of every kind of person each gets exactly what they would get alone.
+func TestGroupsMixBands(t *testing.T) {
+	var everyone []pipeline.Recipient
+	for _, age := range []pipeline.AgeBand{pipeline.Adult, pipeline.Teen, pipeline.AgeUnknown, pipeline.Under16} {
+		for _, contact := range []pipeline.Contact{pipeline.ContactAccepted, pipeline.ContactNew, pipeline.ContactBlocked} {
+			for _, filter := range []pipeline.NudityFilter{pipeline.FilterOff, pipeline.FilterBlur, pipeline.FilterHide} {
+				id := fmt.Sprint("r", len(everyone))
+				everyone = append(everyone, pipeline.Recipient{ID: id, AgeBand: age, Contact: contact, NudityFilter: filter})
+			}
+		}
+	}
+	for _, sender := range []pipeline.AgeBand{pipeline.Adult, pipeline.Teen, pipeline.AgeUnknown, pipeline.Under16} {
+		for _, l := range []pipeline.Level{pipeline.LevelClear, pipeline.LevelSuggestive, pipeline.LevelDrawn, pipeline.LevelExplicit, pipeline.LevelUnknown} {
+			r := newRig(t)
+			r.mod.Facts = level(l)
+			r.upload(t, "a", "one")
+			j := job("group", "a")
+			j.Conversation.Kind, j.Sender.AgeBand, j.Recipients = pipeline.Group, sender, everyone
+			together := r.run(t, j, pipeline.RunOptions{Final: true})
+			for i, rec := range everyone {
+				j.JobID, j.Recipients = "alone-"+rec.ID, []pipeline.Recipient{rec}
+				alone := r.run(t, j, pipeline.RunOptions{Final: true})
+				if got, want := actionFor(together, i), actionFor(alone, 0); got != want {
+					t.Errorf("sender %s, %s, %+v: %s in the group, %s alone", sender, l, rec, got, want)
+				}
+			}
+		}
+	}
+}
+
+// actionFor is what the recipient i of a message with one item gets.
+func actionFor(m pipeline.Manifest, i int) pipeline.Action {
+	if m.Status == pipeline.StatusRejected {
+		return pipeline.Reject
+	}
+	return m.Deliveries[i].Parts[0].Action
 }

@@ -165,10 +165,15 @@ func (it *itemRun) refusedToAll() error {
 		}
 		reason = d.Reason
 	}
-	if reason != string(CodeBlockedNudity) {
-		reason = string(CodeNotDeliverable)
+	return refusedForAll(Code(reason))
+}
+
+// refusedForAll rejects an item that nobody may get. Only what depends on the sender alone is told from the rest.
+func refusedForAll(reason Code) *Error {
+	if reason != CodeBlockedNudity {
+		reason = CodeNotDeliverable
 	}
-	return Refuse(Code(reason), "the item cannot be sent; remove it from the message")
+	return Refuse(reason, "the item cannot be sent; remove it from the message")
 }
 
 func (it *itemRun) verify(ctx context.Context) error { return it.proc.Verify(ctx, it.rendered) }

@@ -37,6 +37,7 @@ type cli struct {
 	Worker   workerCmd   `cmd:"" help:"Take jobs from the queue until told to stop."`
 	Submit   submitCmd   `cmd:"" help:"Queue a job."`
 	Status   statusCmd   `cmd:"" help:"Say how a job stands."`
+	Parts    partsCmd    `cmd:"" help:"Print what one recipient, or the sender, may see of a message."`
 	Classify classifyCmd `cmd:"" help:"Score pictures and videos with the nudity classifier."`
 	Models   modelsCmd   `cmd:"" help:"Fetch, list and verify classifier models."`
 	Doctor   doctorCmd   `cmd:"" help:"Check what a deployment needs, one line each."`
