@@ -22,7 +22,7 @@ type SamplePlan struct {
 	Ticks     []int  `json:"ticks,omitempty"` // ascending, of SampleHz a second, in delivered time
 	Width     int    `json:"width"`           // of the canonical raster
 	Height    int    `json:"height"`
-	BucketsMS int64  `json:"buckets_ms"` // widest stretch with one pick in it
+	BucketsMS int64  `json:"buckets_ms"` // widest stretch with one pick in it; two picks are at most that and 67 ms apart
 }
 
 // PosterTimes says which frames may become the poster.
@@ -34,37 +34,40 @@ type PosterTimes struct {
 
 const (
 	denseMS     = 15_000 // up to here 2 frames a second
-	denseStepMS = 500
+	denseStep   = 15     // ticks
 	evenMS      = 60_000 // up to here 1 frame a second
-	evenStepMS  = 1_000
-	maxSamples  = 128   // of an honest video (moderation.md section 2)
-	lastMS      = 1_000 // the last second is looked at in any case
-	lastFrameMS = 67    // two frames: a poster this near the end is sure to have a frame
+	evenStep    = 30     // ticks
+	maxSamples  = 128    // of an honest video (moderation.md section 2)
+	lastMS      = 1_000  // the last second is looked at in any case
+	lastFrameMS = 67     // two frames: a poster this near the end is sure to have a frame
 )
+
+// driftTicks is the most a pick's place in its bucket differs from the pick before. It bounds the gap between two picks to a bucket and
+// driftTicks: 17 ticks or 0.57 s at 2 frames a second, so that whatever is shown for 0.6 s is met. Offsets that know nothing of each other
+// leave gaps of up to 1 s and miss one such stretch in twelve.
+const driftTicks = 2
 
 // planSamples lays the buckets without trusting the container: the first 15 s are always dense, the promised length decides only
 // how fine the rest is, and buckets go on beyond it up to the limit. A container that lies about its length gains nothing.
 func planSamples(edits []pipeline.Edit, m pipeline.Media, t VideoTime, pic VideoPicture, prof Profile) SamplePlan {
 	w, h := FitSize(pic.Width, pic.Height, min(pic.Width, pic.Height), prof.SampleSide)
-	s := SamplePlan{Seed: sampleSeed(edits, m), Width: w, Height: h, BucketsMS: denseStepMS}
+	s := SamplePlan{Seed: sampleSeed(edits, m), Width: w, Height: h, BucketsMS: TickMS(denseStep)}
 	if m.Animated {
 		s.All, s.Most = true, prof.Photo.MaxFrames
 		return s
 	}
 	rng := rand.New(rand.NewPCG(s.Seed, SampleHz))
-	pick := func(from, to int64) {
-		s.Ticks = append(s.Ticks, tickAt(from+rng.Int64N(max(1, to-from))))
-	}
 	s.Ticks = append(s.Ticks, 0)
-	for from := int64(0); from < t.ReadMS(); {
-		step := bucketMS(from, t)
-		s.BucketsMS = max(s.BucketsMS, step)
-		pick(from, from+step)
+	pick, end := newDrift(rng), int(t.ReadMS()*SampleHz/1000)
+	for from := 0; from <= end; {
+		step := bucketTicks(from, t)
+		s.BucketsMS = max(s.BucketsMS, TickMS(step))
+		s.Ticks = append(s.Ticks, from+pick.next(step))
 		from += step
 	}
 	if end := t.ExpectMS; end > 0 {
-		pick(max(0, end-lastMS), max(0, end-lastMS/2))
-		pick(max(0, end-lastMS/2), end)
+		middle := max(0, end-lastMS/2)
+		s.Ticks = append(s.Ticks, between(rng, max(0, end-lastMS), middle), between(rng, middle, end))
 	}
 	slices.Sort(s.Ticks)
 	s.Ticks = slices.Compact(s.Ticks)
@@ -72,19 +75,53 @@ func planSamples(edits []pipeline.Edit, m pipeline.Media, t VideoTime, pic Video
 	return s
 }
 
-// bucketMS is the width of the bucket that begins at from: by the table as long as 128 frames reach, then evenly.
-func bucketMS(from int64, t VideoTime) int64 {
-	if from < denseMS {
-		return denseStepMS
+// between is a random tick of the stretch that begins at from, milliseconds.
+func between(rng *rand.Rand, from, to int64) int { return tickAt(from + rng.Int64N(max(1, to-from))) }
+
+// drift walks at random through the places in a bucket, a few ticks at a time, turning back at the ends. Every place is as likely as
+// any other in every bucket, so there is none to hide in.
+type drift struct {
+	rng      *rand.Rand
+	at, step int // place in the last bucket, and the last bucket's width, ticks
+}
+
+func newDrift(rng *rand.Rand) *drift { return &drift{rng: rng, at: -1} }
+
+// next is the place in the next bucket, 0..step-1.
+func (d *drift) next(step int) int {
+	if d.at < 0 {
+		d.at, d.step = d.rng.IntN(step), step
+		return d.at
+	}
+	if step != d.step { // the same place in a wider bucket
+		d.at, d.step = min(step-1, d.at*step/d.step+d.rng.IntN(max(1, step/d.step))), step
+		return d.at
+	}
+	d.at += d.rng.IntN(2*driftTicks+1) - driftTicks
+	if d.at < 0 {
+		d.at = -1 - d.at
+	}
+	if d.at >= step {
+		d.at = 2*step - 1 - d.at
+	}
+	return d.at
+}
+
+// bucketTicks is the width of the bucket that begins at tick from: by the table as long as 128 frames reach, then evenly.
+func bucketTicks(from int, t VideoTime) int {
+	fromMS := TickMS(from)
+	if fromMS < denseMS {
+		return denseStep
 	}
 	length := t.ExpectMS
-	if length <= from {
+	if length <= fromMS {
 		length = t.ReadMS()
 	}
 	if length <= evenMS {
-		return evenStepMS
+		return evenStep
 	}
-	return max(evenStepMS, (length-denseMS)/(maxSamples-denseMS/denseStepMS-3)+1)
+	const left = maxSamples - denseMS*SampleHz/1000/denseStep - 4 // the first frame, two of the last second, one for rounding
+	return max(evenStep, int((length-denseMS)*SampleHz/1000)/left+1)
 }
 
 func tickAt(ms int64) int { return int(ms * SampleHz / 1000) }
