@@ -80,14 +80,18 @@ func NewScreener(c Classifier, config ScreenConfig) (*Screener, error) {
 // Model names the classifier's model.
 func (s *Screener) Model() pipeline.ModelRef { return s.manifest.Ref() }
 
-// Screen classifies every sample and sums the scores up.
-func (s *Screener) Screen(ctx context.Context, ws *pipeline.Workspace, samples []pipeline.Sample, planned int) (pipeline.Facts, error) {
+// Screen classifies every sample, looks once more around those that leave doubt, and sums the scores up.
+func (s *Screener) Screen(ctx context.Context, ws *pipeline.Workspace, looks pipeline.Looks) (pipeline.Facts, error) {
 	model := s.Model()
-	if err := checkSamples(samples); err != nil {
-		return unavailable(&model), unavailableError(err)
+	frames, err := s.frames(ctx, ws, looks.Samples)
+	planned := max(looks.Planned, len(looks.Samples))
+	if err == nil && looks.More != nil {
+		var more []Frame
+		at := doubts(frames, s.manifest.Thresholds)
+		more, err = s.lookAgain(ctx, ws, looks, at)
+		frames, planned = append(frames, more...), planned+len(at)
 	}
-	frames, err := s.frames(ctx, ws, samples)
-	facts := Aggregate(frames, max(planned, len(samples)), s.manifest.Thresholds)
+	facts := Aggregate(frames, planned, s.manifest.Thresholds)
 	facts.Model = &model
 	if err == nil {
 		return facts, nil
@@ -97,6 +101,19 @@ func (s *Screener) Screen(ctx context.Context, ws *pipeline.Workspace, samples [
 	}
 	facts.Status = pipeline.PartScored
 	return facts, unavailableError(err)
+}
+
+// lookAgain scores further frames at the given moments. Doubt that cannot be followed up is no clearance: it is an error, as a failure of
+// the first look is.
+func (s *Screener) lookAgain(ctx context.Context, ws *pipeline.Workspace, looks pipeline.Looks, at []int64) ([]Frame, error) {
+	if len(at) == 0 {
+		return nil, nil
+	}
+	samples, err := looks.More(ctx, at)
+	if err != nil {
+		return nil, fmt.Errorf("second look at %d moments: %w", len(at), err)
+	}
+	return s.frames(ctx, ws, samples)
 }
 
 func unavailableError(err error) error {
@@ -121,6 +138,9 @@ func checkSamples(samples []pipeline.Sample) error {
 // frames scores the samples by a few workers and keeps their order. The first failure stops them all; what was scored by then is
 // returned with it.
 func (s *Screener) frames(ctx context.Context, ws *pipeline.Workspace, samples []pipeline.Sample) ([]Frame, error) {
+	if err := checkSamples(samples); err != nil {
+		return nil, err
+	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	next, done := make(chan int), make([]*Frame, len(samples))
@@ -243,7 +263,7 @@ func NewUnavailable(reason error) *Unavailable {
 }
 
 // Screen finds nothing out.
-func (u *Unavailable) Screen(context.Context, *pipeline.Workspace, []pipeline.Sample, int) (pipeline.Facts, error) {
+func (u *Unavailable) Screen(context.Context, *pipeline.Workspace, pipeline.Looks) (pipeline.Facts, error) {
 	return unavailable(nil), unavailableError(u.reason)
 }
 

@@ -35,6 +35,15 @@ type Rendered struct {
 	Planned int      `json:"planned"` // samples the plan asked for
 }
 
+// Looks returns what r, rendered of f by plan, gives a Moderator to see. Of an animation every frame is among the samples.
+func (r *Rendered) Looks(proc Processor, f File, m Media, plan Plan) Looks {
+	looks := Looks{Samples: r.Samples, Planned: r.Planned}
+	if m.Kind == KindVideo && !m.Animated {
+		looks.More = func(ctx context.Context, atMS []int64) ([]Sample, error) { return proc.Look(ctx, f, plan, atMS) }
+	}
+	return looks
+}
+
 // Processors opens a Processor for one message.
 type Processors interface {
 	// Open returns a Processor whose files live in ws. It must be closed.
@@ -53,17 +62,29 @@ type Processor interface {
 	Plan(item Item, m Media) (Plan, error)
 	// Render carries out plan, decoding f once. progress is called with 0..100, from one goroutine, and may be nil.
 	Render(ctx context.Context, f File, plan Plan, progress func(percent float64)) (*Rendered, error)
+	// Look takes frames of a video without rendering it: with no moments the key frames of f as plan would deliver them, which cost a
+	// hundredth of a Render; with moments, milliseconds of the delivered video, the frames shown there, after Render. Stills and
+	// animations have none.
+	Look(ctx context.Context, f File, plan Plan, atMS []int64) ([]Sample, error)
 	// Verify probes every rendition again: it plays, it is what it says, it carries no metadata.
 	Verify(ctx context.Context, r *Rendered) error
 	// Close ends everything that was started for the message.
 	Close() error
 }
 
+// Looks is what there is to see of one item.
+type Looks struct {
+	Samples []Sample
+	Planned int // samples that were asked for
+	// More takes further frames, those shown at the given moments, milliseconds of the delivered video; nil = there are none to be had.
+	More func(ctx context.Context, atMS []int64) ([]Sample, error)
+}
+
 // Moderator finds out what media show.
 type Moderator interface {
-	// Screen scores samples, of which planned were asked for. Its own trouble is in Facts.Status as well as in err;
+	// Screen scores the samples, and where they leave doubt some more. Its own trouble is in Facts.Status as well as in err;
 	// the Facts it returns are usable in every case.
-	Screen(ctx context.Context, ws *Workspace, samples []Sample, planned int) (Facts, error)
+	Screen(ctx context.Context, ws *Workspace, looks Looks) (Facts, error)
 	// Model names the model that Screen uses.
 	Model() ModelRef
 }

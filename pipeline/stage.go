@@ -144,7 +144,7 @@ func (it *itemRun) render(ctx context.Context) (err error) {
 func (it *itemRun) screen(ctx context.Context) error {
 	it.facts = Facts{Status: Skipped, Level: LevelUnknown}
 	if it.kind() != KindVoice {
-		facts, err := it.Moderator.Screen(ctx, it.ws, it.rendered.Samples, it.rendered.Planned)
+		facts, err := it.Moderator.Screen(ctx, it.ws, it.rendered.Looks(it.proc, it.file, it.media, it.plan))
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -109,7 +109,7 @@ func (c *classifyCmd) one(a *app, pool *sandbox.Pool, screener *moderation.Scree
 		return v, err
 	}
 	defer proc.Close()
-	samples, planned, err := sample(a, ws, proc, file)
+	looks, err := look(a, ws, proc, file)
 	var coded *pipeline.Error
 	if errors.As(err, &coded) && !coded.Code.Trouble() {
 		v.Error = coded.Failure()
@@ -118,7 +118,7 @@ func (c *classifyCmd) one(a *app, pool *sandbox.Pool, screener *moderation.Scree
 	if err != nil {
 		return v, err
 	}
-	facts, err := screener.Screen(a.ctx, ws, samples, planned)
+	facts, err := screener.Screen(a.ctx, ws, looks)
 	if err != nil {
 		return v, err
 	}
@@ -129,36 +129,36 @@ func (c *classifyCmd) one(a *app, pool *sandbox.Pool, screener *moderation.Scree
 	return v, nil
 }
 
-// sample copies a file into the workspace and has the engine make the classifier's rasters of it.
-func sample(a *app, ws *pipeline.Workspace, proc pipeline.Processor, file string) ([]pipeline.Sample, int, error) {
+// look copies a file into the workspace and has the engine make the classifier's rasters of it.
+func look(a *app, ws *pipeline.Workspace, proc pipeline.Processor, file string) (pipeline.Looks, error) {
 	src, size, err := pathSource{func(string) (string, bool) { return file, true }}.Open(a.ctx, "")
 	if err != nil {
-		return nil, 0, err
+		return pipeline.Looks{}, err
 	}
 	defer src.Close()
 	staged, err := pipeline.StageFile(ws, "in/0", src, size, maxClassifyBytes)
 	if err != nil {
-		return nil, 0, err
+		return pipeline.Looks{}, err
 	}
 	if err := staged.Known(); err != nil {
-		return nil, 0, err
+		return pipeline.Looks{}, err
 	}
 	media, err := proc.Identify(a.ctx, staged)
 	if err != nil {
-		return nil, 0, err
+		return pipeline.Looks{}, err
 	}
 	plan, err := proc.Plan(pipeline.Item{ID: "file", Kind: pipeline.KindAuto}, media)
 	if err != nil {
-		return nil, 0, err
+		return pipeline.Looks{}, err
 	}
 	if media.Kind == pipeline.KindVoice {
-		return nil, 0, pipeline.Refuse(pipeline.CodeNoVideo, "a recording shows nothing; name pictures or videos")
+		return pipeline.Looks{}, pipeline.Refuse(pipeline.CodeNoVideo, "a recording shows nothing; name pictures or videos")
 	}
 	r, err := proc.Render(a.ctx, staged, plan, nil)
 	if err != nil {
-		return nil, 0, err
+		return pipeline.Looks{}, err
 	}
-	return r.Samples, r.Planned, nil
+	return r.Looks(proc, staged, media, plan), nil
 }
 
 func (c *classifyCmd) print(w io.Writer, v verdict) error {

@@ -21,9 +21,10 @@ func JPEG(text string) []byte { return append([]byte("\xff\xd8\xff\xe0"), text..
 //
 //   - "refuse CODE" is refused with that code when rendered
 //   - "trouble" is our own trouble, "panic" a panic, "hang" waits for the context
+//   - "film" is identified as a video, with one key frame; it is rendered like anything else
 //   - anything else becomes one rendition with the same bytes, and one sample of 1×1 pixel
 type Processors struct {
-	Opened, Closed, Identified, Rendered, Verified atomic.Int64
+	Opened, Closed, Identified, Looked, Rendered, Verified atomic.Int64
 	Left                                           atomic.Int64 // files of items still in the workspace at Close
 }
 
@@ -45,13 +46,37 @@ type fakePlan string
 // Digest is the plan's own text.
 func (p fakePlan) Digest() string { return string(p) }
 
-// Identify calls every file a photo of 1×1 pixel.
+// Identify calls every file a photo of 1×1 pixel, and a film a video of them.
 func (p *processor) Identify(ctx context.Context, f pipeline.File) (pipeline.Media, error) {
 	if err := ctx.Err(); err != nil {
 		return pipeline.Media{}, err
 	}
 	p.Identified.Add(1)
-	return pipeline.Media{MIME: f.Type.MIME, Kind: pipeline.KindPhoto, Width: 1, Height: 1, Frames: 1, Size: f.Size}, nil
+	text, err := p.text(f)
+	if err != nil {
+		return pipeline.Media{}, err
+	}
+	kind := pipeline.KindPhoto
+	if isFilm(text) {
+		kind = pipeline.KindVideo
+	}
+	return pipeline.Media{MIME: f.Type.MIME, Kind: kind, Width: 1, Height: 1, Frames: 1, Size: f.Size}, nil
+}
+
+func isFilm(text string) bool { return strings.HasPrefix(text, "film") }
+
+// Look counts and gives one frame of a film.
+func (p *processor) Look(ctx context.Context, f pipeline.File, _ pipeline.Plan, atMS []int64) ([]pipeline.Sample, error) {
+	text, err := p.text(f)
+	if err != nil || !isFilm(text) {
+		return nil, err
+	}
+	p.Looked.Add(1)
+	name := strings.Replace(f.Path, "in/", "out/", 1) + fmt.Sprintf("/look-%d.rgb", len(atMS))
+	if err := p.write(name, "\x00\x00\x00"); err != nil {
+		return nil, err
+	}
+	return []pipeline.Sample{{Path: name, Width: 1, Height: 1}}, ctx.Err()
 }
 
 // Plan makes a plan without meaning.
@@ -99,8 +124,12 @@ func (p *processor) copy(f pipeline.File, text string) (*pipeline.Rendered, erro
 	if err := p.write(name+".rgb", "\x00\x00\x00"); err != nil {
 		return nil, err
 	}
+	kind := pipeline.KindPhoto
+	if isFilm(text) {
+		kind = pipeline.KindVideo
+	}
 	return &pipeline.Rendered{
-		Part: pipeline.Part{Kind: pipeline.KindPhoto, Width: 1, Height: 1, Renditions: []pipeline.Rendition{
+		Part: pipeline.Part{Kind: kind, Width: 1, Height: 1, Renditions: []pipeline.Rendition{
 			{Name: "display", Class: pipeline.ClassFull, Path: name, MIME: "image/jpeg", Width: 1, Height: 1, Default: true},
 		}},
 		Samples: []pipeline.Sample{{Path: name + ".rgb", Width: 1, Height: 1}}, Planned: 1,
@@ -146,7 +175,7 @@ type Moderator struct {
 var _ pipeline.Moderator = (*Moderator)(nil)
 
 // Screen returns Facts and Err.
-func (m *Moderator) Screen(context.Context, *pipeline.Workspace, []pipeline.Sample, int) (pipeline.Facts, error) {
+func (m *Moderator) Screen(context.Context, *pipeline.Workspace, pipeline.Looks) (pipeline.Facts, error) {
 	m.Screened.Add(1)
 	return m.Facts, m.Err
 }

@@ -59,7 +59,7 @@ func TestModerator(t *testing.T, m pipeline.Moderator) {
 		{"an ended context", ended, good, 1, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			facts, err := m.Screen(c.ctx, ws, c.samples, c.planned)
+			facts, err := m.Screen(c.ctx, ws, pipeline.Looks{Samples: c.samples, Planned: c.planned})
 			known := facts.Status == pipeline.Scored && facts.Level != pipeline.LevelUnknown
 			if known != c.known {
 				t.Errorf("facts %+v (%v), known %v, want %v", facts, err, known, c.known)

@@ -69,6 +69,9 @@ func (d *desk) process(ctx context.Context, n int, data []byte) (*pipeline.Rende
 	if err != nil {
 		return nil, err
 	}
+	if keys, err := d.proc.Look(ctx, f, plan, nil); err != nil || len(keys) > 0 {
+		return nil, fmt.Errorf("a still has %d frames: %w", len(keys), err)
+	}
 	r, err := d.proc.Render(ctx, f, plan, func(float64) {})
 	if err != nil {
 		return nil, err
