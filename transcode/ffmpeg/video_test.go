@@ -457,7 +457,7 @@ func TestInterlacedAndAnamorphic(t *testing.T) {
 // TestRemuxIsClean sends what phones put into their files and wants none of it back.
 func TestRemuxIsClean(t *testing.T) {
 	k := newVideoKit(t)
-	k.ffmpeg("-f", "lavfi", "-i", "testsrc2=s=320x240:r=30:d=8", "-f", "lavfi", "-i", "sine=d=8:r=48000", "-c:v", "libx264", "-preset", "ultrafast", "-g", "30",
+	k.ffmpeg("-f", "lavfi", "-i", "testsrc2=s=320x240:r=30:d=17", "-f", "lavfi", "-i", "sine=d=17:r=48000", "-c:v", "libx264", "-preset", "ultrafast", "-g", "30",
 		"-pix_fmt", "yuv420p", "-c:a", "aac", "-metadata", "location=+52.5200+013.4050/", "-metadata", "com.apple.quicktime.model=SecretPhone",
 		"-metadata", "title=SecretTitle", "-metadata:s:v", "handler_name=SecretHandler", "-movflags", "use_metadata_tags", "phone.mp4")
 	res, plan := k.video("phone.mp4")
@@ -474,7 +474,7 @@ func TestRemuxIsClean(t *testing.T) {
 			t.Errorf("%q is left in the delivered file", secret)
 		}
 	}
-	if last := res.Rendered.Samples[len(res.Rendered.Samples)-1].AtMS; last < 7000 || len(res.Rendered.Samples) < 9 {
+	if last := res.Rendered.Samples[len(res.Rendered.Samples)-1].AtMS; last < 16000 || len(res.Rendered.Samples) < 18 {
 		t.Errorf("%d samples up to %d ms", len(res.Rendered.Samples), last)
 	}
 	source := k.file("phone.mp4").Size
