@@ -25,7 +25,7 @@ func JPEG(text string) []byte { return append([]byte("\xff\xd8\xff\xe0"), text..
 //   - anything else becomes one rendition with the same bytes, and one sample of 1×1 pixel
 type Processors struct {
 	Opened, Closed, Identified, Looked, Rendered, Verified atomic.Int64
-	Left                                           atomic.Int64 // files of items still in the workspace at Close
+	Left                                                   atomic.Int64 // files of items still in the workspace at Close
 }
 
 var _ pipeline.Processors = (*Processors)(nil)
