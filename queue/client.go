@@ -18,7 +18,7 @@ import (
 // Client submits jobs and follows them. It is safe for concurrent use.
 type Client struct {
 	cfg   Config
-	rdb   *redis.Client
+	rdb   redis.UniversalClient
 	tasks *asynq.Client
 	look  *asynq.Inspector
 }
@@ -69,7 +69,7 @@ func (c *Client) submit(ctx context.Context, job pipeline.Job, class Class) (Rec
 	}
 	receipt := Receipt{JobID: job.JobID, Class: class, State: Queued}
 	_, err = c.tasks.EnqueueContext(ctx, asynq.NewTask(jobTask, payload), asynq.TaskID(job.JobID), asynq.Queue(string(class)),
-		asynq.MaxRetry(c.cfg.Attempts+spareRetries), asynq.Timeout(c.cfg.Timeouts.of(class)+commitGrace), asynq.Retention(c.cfg.Retention))
+		asynq.MaxRetry(c.cfg.Attempts+spareRetries), asynq.Timeout(admitWithin+c.cfg.Timeouts.of(class)+commitGrace), asynq.Retention(c.cfg.Retention))
 	if errors.Is(err, asynq.ErrTaskIDConflict) {
 		receipt.Existed = true
 		receipt.State, err = c.stateOf(class, job.JobID)

@@ -11,13 +11,17 @@ import (
 
 // Config is shared by the client, the worker and the subscribers. They should agree on all but Concurrency.
 type Config struct {
-	RedisURL    string        // redis://[user:password@]host:port[/db], rediss:// for TLS, unix:///path/redis.sock
+	RedisURL    string        // redis://, redis-sentinel://, redis-cluster://, each rediss… for TLS, unix://: see connect.go
 	Embedded    bool          // the Redis is StartEmbedded's: it has no eviction policy that could be checked
 	Concurrency Concurrency   // of one worker
-	Timeouts    Timeouts      // of one attempt
+	Cores       int           // of this machine that photo and video may fill together; voice has as much again
+	Timeouts    Timeouts      // of one attempt, waiting not counted
 	Attempts    int           // the last of which turns our own trouble into a rejected part, 1 to 20
 	RetryFirst  time.Duration // before the second attempt, doubled for each further one, with jitter
 	RetryMost   time.Duration // at most
+	Patience    time.Duration // how long a job without expires_at waits for a store or a disk that is away, from its first attempt
+	Crashes     int           // attempts that ended their worker, or engines that a content ended, before it is quarantined
+	Webhook     Webhook       // also told of every event, where it has a URL
 	Retention   time.Duration // how long a finished job and its event can be asked for, and are known to have been
 	Drain       time.Duration // how long running jobs may go on after a shutdown began; then they are handed back
 	Poll        time.Duration // between two looks at an empty queue
@@ -41,11 +45,14 @@ func DefaultConfig() Config {
 	cores := runtime.NumCPU()
 	return Config{
 		RedisURL:    "redis://127.0.0.1:6379/0",
-		Concurrency: Concurrency{Voice: cores, Photo: cores, Video: max(1, cores/2), Events: 8},
+		Concurrency: Concurrency{Voice: cores, Photo: cores, Video: max(1, cores/2), Bulk: 1, Events: 8},
+		Cores:       cores,
 		Timeouts:    Timeouts{Voice: 2 * time.Minute, Photo: 5 * time.Minute, Video: 15 * time.Minute, Bulk: 15 * time.Minute},
 		Attempts:    10, // with the pauses between them about a quarter of an hour: an outage of minutes costs no message
 		RetryFirst:  2 * time.Second,
 		RetryMost:   5 * time.Minute,
+		Patience:    24 * time.Hour,
+		Crashes:     3,
 		Retention:   7 * 24 * time.Hour,
 		Drain:       30 * time.Second,
 		Poll:        200 * time.Millisecond,
@@ -71,13 +78,18 @@ func (c Config) Validate() error {
 			wrong = append(wrong, fmt.Errorf(format, args...))
 		}
 	}
-	_, err := c.redisOptions()
+	_, err := c.redisTarget()
 	complain(err != nil, "redis_url: %v", err)
 	complain(c.Attempts < 1 || c.Attempts > 20, "attempts: want 1 to 20, got %d", c.Attempts)
 	complain(c.RetryFirst < 0 || c.RetryMost < c.RetryFirst, "retry_first, retry_most: want 0 <= retry_first <= retry_most")
+	complain(c.Patience < time.Second, "patience: want at least 1s, got %v", c.Patience)
+	complain(c.Crashes < 1 || c.Crashes > 100, "crashes: want 1 to 100, got %d", c.Crashes)
+	complain(c.Cores < 1 || c.Cores > 1024, "cores: want 1 to 1024, got %d", c.Cores)
 	complain(c.Retention < time.Minute, "retention: want at least 1m, got %v", c.Retention)
 	complain(c.Drain <= 0, "drain: want more than 0, got %v", c.Drain)
 	complain(c.Poll < 10*time.Millisecond || c.Poll > 10*time.Second, "poll: want 10ms to 10s, got %v", c.Poll)
+	err = c.Webhook.Validate()
+	complain(err != nil, "%v", err)
 	source, err := url.Parse(c.Source)
 	complain(err != nil || source.String() == "", "source: want a URI reference, got %q", c.Source)
 	return errors.Join(append(wrong, c.validateClasses())...)

@@ -72,22 +72,31 @@ const (
 	eventTimeout = time.Minute
 )
 
-// publisher puts events on the parts queue.
+// publisher puts events on the parts queue, and on the webhook's where there is one.
 type publisher struct {
 	tasks     *asynq.Client
-	source    string
 	retention time.Duration
+	webhook   bool
 }
 
-// publish is done when the event is on the queue, whoever put it there.
-func (p *publisher) publish(ctx context.Context, m pipeline.Manifest) error {
-	e := NewEvent(p.source, m)
-	payload, err := json.Marshal(e)
-	if err != nil {
+// publish is done when the event is on its queues, whoever put it there.
+func (p *publisher) publish(ctx context.Context, event []byte) error {
+	var head struct {
+		ID string `json:"id"`
+	}
+	if err := json.Unmarshal(event, &head); err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
-	_, err = p.tasks.EnqueueContext(ctx, asynq.NewTask(EventType, payload), asynq.TaskID(e.ID), asynq.Queue(EventQueue),
-		asynq.MaxRetry(eventTries), asynq.Timeout(eventTimeout), asynq.Retention(p.retention))
+	if p.webhook {
+		if err := p.enqueue(ctx, webhookQueue, head.ID, event, asynq.MaxRetry(webhookTries), asynq.Timeout(webhookTimeout)); err != nil {
+			return err
+		}
+	}
+	return p.enqueue(ctx, EventQueue, head.ID, event, asynq.MaxRetry(eventTries), asynq.Timeout(eventTimeout))
+}
+
+func (p *publisher) enqueue(ctx context.Context, queue, id string, event []byte, opts ...asynq.Option) error {
+	_, err := p.tasks.EnqueueContext(ctx, asynq.NewTask(EventType, event), append(opts, asynq.TaskID(id), asynq.Queue(queue), asynq.Retention(p.retention))...)
 	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
 		return fmt.Errorf("publish: %w", err)
 	}

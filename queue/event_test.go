@@ -85,12 +85,15 @@ func TestPublishIsIdempotent(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer rdb.Close()
-	p := &publisher{tasks: asynq.NewClientFromRedisClient(rdb), source: cfg.Source, retention: cfg.Retention}
-	m := testEvent(t).Manifest
+	p := &publisher{tasks: asynq.NewClientFromRedisClient(rdb), retention: cfg.Retention}
+	event, err := json.Marshal(testEvent(t))
+	if err != nil {
+		t.Fatal(err)
+	}
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			if err := p.publish(t.Context(), m); err != nil {
+			if err := p.publish(t.Context(), event); err != nil {
 				t.Error(err)
 			}
 		})

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -25,73 +24,153 @@ type Runner interface {
 
 // handler carries out the tasks of one class.
 type handler struct {
-	cfg     Config
-	rdb     redis.UniversalClient
-	events  *publisher
-	runner  Runner
-	slots   chan struct{}   // asynq frees its own token when a task's context ends, running or not: this is the bound that holds
-	stop    context.Context // ends when running jobs must be handed back
-	running *sync.WaitGroup
+	cfg       Config
+	class     Class
+	rdb       redis.UniversalClient
+	books     *ledger
+	recent    *announcements
+	dead      *quarantine
+	runner    Runner
+	admission *admission
+	stop      context.Context // ends when running jobs must be handed back
+	running   *sync.WaitGroup
 }
 
 var _ asynq.Handler = (*handler)(nil)
 
-// errHandBack marks an attempt that ended because this worker does: it is repeated elsewhere and does not count.
-var errHandBack = errors.New("handed back: the worker is shutting down")
+// admitWithin is how long a job may wait on one worker before it goes back to the queue, where another may take it.
+const admitWithin = 5 * time.Minute
 
 // ProcessTask makes one attempt at a job. It returns after the Runner has, with what asynq is to do about it.
 func (h *handler) ProcessTask(ctx context.Context, task *asynq.Task) error {
 	h.running.Add(1)
 	defer h.running.Done()
-	ctx, cancel := h.attemptContext(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(h.stop, func() { cancel(errHandBack) })()
+
+	leave, err := h.enter(ctx)
+	if err != nil {
+		return h.cfg.asynqError(judge(ctx, err), err, 0)
+	}
+	defer leave()
+	a := &attempt{handler: h, task: task}
+	err = a.run(ctx)
+	o := judge(ctx, err)
+	a.conclude(ctx, o, err)
+	return h.cfg.asynqError(o, err, time.Since(a.since))
+}
+
+func (h *handler) enter(ctx context.Context) (leave func(), err error) {
+	wait, cancel := context.WithTimeoutCause(ctx, admitWithin, errWaited)
 	defer cancel()
-	select {
-	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
-	case <-ctx.Done():
-		return verdict(ctx, ctx.Err())
+	if leave, err = h.admission.enter(wait, h.class); err != nil {
+		return nil, errors.Join(context.Cause(wait), err)
 	}
-	if err := ctx.Err(); err != nil {
-		return verdict(ctx, err)
-	}
-	err := h.attempt(ctx, task)
-	h.logFailure(ctx, err)
-	return verdict(ctx, err)
+	return leave, nil
 }
 
-// attemptContext ends at the shutdown, and a grace before asynq's own deadline: asynq takes the task away the moment its context
-// ends, whether the handler is still committing or not.
-func (h *handler) attemptContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	stopped, cancel := context.WithCancelCause(ctx)
-	unhook := context.AfterFunc(h.stop, func() { cancel(errHandBack) })
-	end := func() { unhook(); cancel(nil) }
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return stopped, end
-	}
-	timed, cancelTimed := context.WithDeadline(stopped, deadline.Add(-commitGrace))
-	return timed, func() { cancelTimed(); end() }
+// attempt is one attempt at a job.
+type attempt struct {
+	*handler
+	task *asynq.Task
+	job  pipeline.Job // ids at least, once begun
+	start
 }
 
-// attempt runs the job, then announces and records the result. A panic is our own trouble.
-func (h *handler) attempt(ctx context.Context, task *asynq.Task) (err error) {
+// run does the work between admission and verdict. A panic is our own trouble.
+func (a *attempt) run(ctx context.Context) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = pipeline.Trouble(pipeline.CodeInternal, "run", fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
 		}
 	}()
-	job, err := decode(ctx, task)
+	ctx, cancel := context.WithTimeout(pipeline.WithNice(ctx, a.class.nice()), a.cfg.Timeouts.of(a.class))
+	defer cancel()
 	var refusal *pipeline.Error
-	if err != nil {
-		if job, refusal = salvage(ctx, task, err); refusal == nil {
+	if a.job, err = decode(ctx, a.task); err != nil {
+		if a.job, refusal = salvage(ctx, a.task, err); refusal == nil {
 			return err
 		}
 	}
-	m, err := h.run(ctx, job, refusal)
+	if a.start, err = a.books.begin(ctx, a.class, a.job.JobID); err != nil || a.told {
+		return err
+	}
+	if a.open >= int64(a.cfg.Crashes) {
+		refusal = a.poisoned(ctx)
+	}
+	m, err := a.media(ctx, refusal)
 	if err != nil {
 		return err
 	}
-	return h.finish(ctx, task, m)
+	return a.announce(ctx, m)
+}
+
+func (a *attempt) media(ctx context.Context, refusal *pipeline.Error) (pipeline.Manifest, error) {
+	progress := newReporter(a.cfg, a.rdb, a.job.JobID)
+	defer progress.close()
+	return a.runner.Run(ctx, a.job, pipeline.RunOptions{Final: a.final(ctx), Refusal: refusal, Progress: progress.report})
+}
+
+// final: no further attempt follows, because all are spent, or because a job that says no deadline of its own has waited long enough.
+func (a *attempt) final(ctx context.Context) bool {
+	retried, _ := asynq.GetRetryCount(ctx)
+	return retried+1 >= a.cfg.Attempts || time.Since(a.since) > a.cfg.Patience
+}
+
+// poisoned puts a job aside whose attempts have taken their workers with them, and has it rejected: its consumer must hear of it.
+func (a *attempt) poisoned(ctx context.Context) *pipeline.Error {
+	e := pipeline.Refuse(pipeline.CodeEngineCrashed, "processing this message ended the worker %d times; send its files in another form", a.open)
+	if err := a.dead.putJob(ctx, a.class, a.job.JobID, e, int(a.open), a.task.Payload()); err != nil {
+		a.cfg.log().Error("job was not put into quarantine", slog.String("job_id", a.job.JobID), slog.Any("error", err))
+	}
+	return e
+}
+
+// announce puts the event of a committed manifest into the outbox, which nothing may hold up any more: not a shutdown, not the deadline.
+func (a *attempt) announce(ctx context.Context, m pipeline.Manifest) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitGrace/2)
+	defer cancel()
+	payload, err := json.Marshal(NewEvent(a.cfg.Source, m))
+	if err != nil {
+		return pipeline.Trouble(pipeline.CodeInternal, "announce", err)
+	}
+	answer, err := a.books.announce(ctx, a.class, a.job.JobID, a.fence, m.Status, payload)
+	if err != nil {
+		return err
+	}
+	if answer == stale || answer == staleTold {
+		a.cfg.log().Warn("stale publish refused", slog.String("job_id", a.job.JobID), slog.Int64("fence", a.fence))
+	}
+	if answer == stale {
+		return errStale
+	}
+	a.recent.add(a.class, a.job.JobID)
+	return nil
+}
+
+// conclude logs a failure, keeps a record of what asynq will put aside, and closes the books on an attempt that ended by itself.
+func (a *attempt) conclude(ctx context.Context, o outcome, err error) {
+	if o == done {
+		return
+	}
+	id, _ := asynq.GetTaskID(ctx)
+	retried, _ := asynq.GetRetryCount(ctx)
+	a.cfg.log().Warn("attempt failed", slog.String("job_id", id), slog.Int("attempt", retried+1), slog.String("outcome", string(o)),
+		slog.String("code", string(pipeline.AsError(err).Code)), slog.Any("error", err))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitGrace/3)
+	defer cancel()
+	most, known := asynq.GetMaxRetry(ctx)
+	if o == permanent || (o == retryable && known && retried >= most) {
+		if err := a.dead.putJob(ctx, a.class, id, pipeline.AsError(err), 0, a.task.Payload()); err != nil {
+			a.cfg.log().Error("job was not put into quarantine", slog.String("job_id", id), slog.Any("error", err))
+		}
+	}
+	if a.fence > 0 {
+		if err := a.books.end(ctx, a.class, a.job.JobID, a.fence); err != nil {
+			a.cfg.log().Debug("end of attempt not noted", slog.String("job_id", id), slog.Any("error", err))
+		}
+	}
 }
 
 // decode believes no payload: it must be one valid job, and the one that the task's id says.
@@ -142,70 +221,4 @@ func readIDs(payload []byte) (job pipeline.Job, ok bool) {
 	}
 	job.JobID, job.MessageID, job.Conversation.ID, job.Sender.ID = ids.JobID, ids.MessageID, ids.Conversation.ID, ids.Sender.ID
 	return job, true
-}
-
-func (h *handler) run(ctx context.Context, job pipeline.Job, refusal *pipeline.Error) (pipeline.Manifest, error) {
-	progress := newReporter(h.cfg, h.rdb, job.JobID)
-	defer progress.close()
-	retried, _ := asynq.GetRetryCount(ctx)
-	return h.runner.Run(ctx, job, pipeline.RunOptions{Final: retried+1 >= h.cfg.Attempts, Refusal: refusal, Progress: progress.report})
-}
-
-// finish announces a committed manifest, which nothing may hold up any more: not a shutdown, not the deadline.
-func (h *handler) finish(ctx context.Context, task *asynq.Task, m pipeline.Manifest) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitGrace/2)
-	defer cancel()
-	if err := h.events.publish(ctx, m); err != nil {
-		return pipeline.Trouble(pipeline.CodeInternal, "publish", err)
-	}
-	result, err := json.Marshal(m)
-	if err == nil {
-		_, err = task.ResultWriter().Write(result)
-	}
-	if err != nil {
-		return pipeline.Trouble(pipeline.CodeInternal, "record result", err)
-	}
-	return nil
-}
-
-// verdict is the one place that decides what asynq does with an attempt: nil is done, SkipRetry gives up, errHandBack repeats
-// without counting, anything else counts and is tried again.
-func verdict(ctx context.Context, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case !pipeline.Retryable(err):
-		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
-	case errors.Is(context.Cause(ctx), errHandBack):
-		return fmt.Errorf("%w: %w", errHandBack, err)
-	}
-	return err
-}
-
-// isFailure tells asynq whether an attempt counts.
-func isFailure(err error) bool { return !errors.Is(err, errHandBack) }
-
-// retryDelay doubles from first to most, between half and all of it: what failed together does not return together.
-func (c Config) retryDelay(retried int, err error, _ *asynq.Task) time.Duration {
-	if errors.Is(err, errHandBack) {
-		return 0
-	}
-	d := c.RetryMost
-	if retried < 30 {
-		d = min(d, c.RetryFirst<<retried)
-	}
-	if d < 2 {
-		return 0
-	}
-	return d/2 + rand.N(d/2)
-}
-
-func (h *handler) logFailure(ctx context.Context, err error) {
-	if err == nil {
-		return
-	}
-	id, _ := asynq.GetTaskID(ctx)
-	retried, _ := asynq.GetRetryCount(ctx)
-	h.cfg.log().Warn("attempt failed", slog.String("job_id", id), slog.Int("attempt", retried+1),
-		slog.String("code", string(pipeline.AsError(err).Code)), slog.Bool("again", pipeline.Retryable(err)), slog.Any("error", err))
 }

@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -14,34 +13,60 @@ import (
 	"github.com/ninefold/ninefold/pipeline"
 )
 
-func TestVerdict(t *testing.T) {
+func TestJudge(t *testing.T) {
 	stopped, stop := context.WithCancelCause(t.Context())
 	stop(errHandBack)
-	trouble := pipeline.Trouble(pipeline.CodeStorageUnavailable, "get", errors.New("refused"))
+	away := pipeline.Trouble(pipeline.CodeStorageUnavailable, "get", errors.New("refused"))
+	bug := pipeline.Trouble(pipeline.CodeInternal, "run", errors.New("a bug"))
+	full := pipeline.Trouble(pipeline.CodeInternal, "scratch", fmt.Errorf("write: %w", syscall.ENOSPC))
 	refusal := pipeline.Refuse(pipeline.CodeInvalidJob, "no good")
 	for _, c := range []struct {
-		name             string
-		ctx              context.Context
-		err              error
-		done, skip, fail bool
+		name string
+		ctx  context.Context
+		err  error
+		want outcome
 	}{
-		{name: "success", ctx: t.Context(), done: true},
-		{name: "success at shutdown", ctx: stopped, done: true},
-		{name: "trouble", ctx: t.Context(), err: trouble, fail: true},
-		{name: "unknown error", ctx: t.Context(), err: errors.New("what"), fail: true},
-		{name: "deadline", ctx: t.Context(), err: context.DeadlineExceeded, fail: true},
-		{name: "lease lost", ctx: t.Context(), err: context.Canceled, fail: true},
-		{name: "result", ctx: t.Context(), err: refusal, skip: true, fail: true},
-		{name: "result at shutdown", ctx: stopped, err: refusal, skip: true, fail: true},
-		{name: "cancelled by shutdown", ctx: stopped, err: context.Canceled},
-		{name: "trouble at shutdown", ctx: stopped, err: fmt.Errorf("run: %w", trouble)},
+		{"success", t.Context(), nil, done},
+		{"success at shutdown", stopped, nil, done},
+		{"trouble", t.Context(), bug, retryable},
+		{"panic or other stranger", t.Context(), errors.New("what"), retryable},
+		{"deadline of the attempt", t.Context(), context.DeadlineExceeded, retryable},
+		{"the store is away", t.Context(), away, busy},
+		{"redis is away", t.Context(), errors.Join(errRedis, errors.New("dial")), busy},
+		{"the disk is full", t.Context(), full, busy},
+		{"some items in trouble, some waiting", t.Context(), errors.Join(bug, away), retryable},
+		{"not admitted", t.Context(), errors.Join(errWaited, context.DeadlineExceeded), busy},
+		{"overtaken", t.Context(), errStale, busy},
+		{"a result", t.Context(), refusal, permanent},
+		{"a result at shutdown", stopped, refusal, permanent},
+		{"cancelled by shutdown", stopped, context.Canceled, handedBack},
+		{"trouble at shutdown", stopped, fmt.Errorf("run: %w", away), handedBack},
 	} {
-		got := verdict(c.ctx, c.err)
-		if (got == nil) != c.done || errors.Is(got, asynq.SkipRetry) != c.skip || (got != nil && isFailure(got) != c.fail) {
-			t.Errorf("%s: %v", c.name, got)
+		o := judge(c.ctx, c.err)
+		if o != c.want {
+			t.Errorf("%s: %s, want %s", c.name, o, c.want)
+		}
+		got := DefaultConfig().asynqError(o, c.err, time.Minute)
+		if (got == nil) != (o == done) || errors.Is(got, asynq.SkipRetry) != (o == permanent) {
+			t.Errorf("%s: asynq is told %v", c.name, got)
+		}
+		if counts := o == retryable || o == permanent; got != nil && isFailure(got) != counts {
+			t.Errorf("%s: counted as an attempt: %v", c.name, isFailure(got))
 		}
 		if c.err != nil && !errors.Is(got, c.err) {
 			t.Errorf("%s: %v has lost its cause", c.name, got)
+		}
+	}
+}
+
+// What waits for an outage to end waits longer and longer, and never long.
+func TestBusyPause(t *testing.T) {
+	cfg := DefaultConfig()
+	for waited, most := range map[time.Duration]time.Duration{0: cfg.RetryFirst, 20 * time.Second: 5 * time.Second, time.Hour: busyMost} {
+		for range 100 {
+			if d := cfg.busyPause(waited); d < most/2 || d > most {
+				t.Fatalf("after %v: %v, want %v to %v", waited, d, most/2, most)
+			}
 		}
 	}
 }
@@ -57,35 +82,11 @@ func TestRetryDelay(t *testing.T) {
 			}
 		}
 	}
-	if d := cfg.retryDelay(0, errHandBack, nil); d != 0 {
+	if d := cfg.retryDelay(0, cfg.asynqError(handedBack, context.Canceled, 0), nil); d != 0 {
 		t.Errorf("what was handed back waits %v", d)
 	}
 	cfg.RetryFirst, cfg.RetryMost = 0, 0
 	if d := cfg.retryDelay(3, errors.New("x"), nil); d != 0 {
 		t.Errorf("no delay configured, got %v", d)
-	}
-}
-
-// asynq calls the handler again while one that lost its task is still running: the new one waits for the old one's slot, and
-// gives up when it loses its own task meanwhile.
-func TestConcurrencyHoldsBehindLostTasks(t *testing.T) {
-	h := &handler{cfg: DefaultConfig(), slots: make(chan struct{}, 1), stop: context.Background(), running: new(sync.WaitGroup)}
-	h.cfg.Log = slog.New(slog.DiscardHandler)
-	h.slots <- struct{}{} // held by a handler that asynq has forgotten
-	ctx, lose := context.WithCancel(t.Context())
-	answered := make(chan error)
-	process := func(ctx context.Context) { answered <- h.ProcessTask(ctx, asynq.NewTask(jobTask, nil)) }
-	go process(ctx)
-	lose()
-	if err := <-answered; !errors.Is(err, context.Canceled) {
-		t.Errorf("without a slot: %v, want it to have waited", err)
-	}
-	<-h.slots
-	go process(t.Context())
-	if err := <-answered; pipeline.AsError(err).Code != pipeline.CodeInvalidJob {
-		t.Errorf("with a slot: %v, want it to have read the payload", err)
-	}
-	if len(h.slots) != 0 {
-		t.Error("the slot was not given back")
 	}
 }

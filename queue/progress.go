@@ -19,12 +19,6 @@ const (
 	fieldItem   = "item:" // + item id: its Progress as JSON
 )
 
-// jobKey is the hash that holds the note of a job.
-func jobKey(jobID string) string { return keyPrefix + "job:" + jobID }
-
-// noteTTL outlives the finished task: its id stays known for as long as the task is, and then some.
-func (c Config) noteTTL() time.Duration { return 2 * c.Retention }
-
 // How often progress is written at most, and how long a write may take.
 const (
 	progressEvery  = 200 * time.Millisecond

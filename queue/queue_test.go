@@ -243,7 +243,7 @@ func TestAnIDIsForOneJob(t *testing.T) {
 	}
 }
 
-var errTrouble = pipeline.Trouble(pipeline.CodeStorageUnavailable, "test", errors.New("disk on fire"))
+var errTrouble = pipeline.Trouble(pipeline.CodeInternal, "test", errors.New("disk on fire"))
 
 // failing is a Runner that fails in some way until the attempt-th.
 func failing(attempt int32, runs *atomic.Int32, fail func() error) runnerFunc {

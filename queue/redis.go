@@ -4,43 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
-
-// keyPrefix is before every key of ours; asynq's begin with "asynq:".
-const keyPrefix = "ninefold:"
-
-func (c Config) redisOptions() (*redis.Options, error) {
-	opts, err := redis.ParseURL(c.RedisURL)
-	if err != nil {
-		return nil, errors.New("want redis://[user:password@]host:port[/db], rediss://… or unix:///path") // the URL may hold a password
-	}
-	opts.ContextTimeoutEnabled = true
-	return opts, nil
-}
-
-// connect returns a client; nothing is sent before its first use.
-func connect(cfg Config) (*redis.Client, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, err
-	}
-	opts, err := cfg.redisOptions()
-	if err != nil {
-		return nil, err
-	}
-	silence()
-	return redis.NewClient(opts), nil
-}
-
-// silence keeps go-redis from writing to standard error by itself: what it has to say is in the errors it returns.
-var silence = sync.OnceFunc(func() { redis.SetLogger(silent{}) })
-
-type silent struct{}
-
-func (silent) Printf(context.Context, string, ...any) {}
 
 // ackWithin bounds an acknowledgement whose own context has ended already.
 const ackWithin = 5 * time.Second
@@ -108,17 +75,26 @@ func checkPolicy(ctx context.Context, cfg Config, rdb redis.UniversalClient) err
 	if cfg.Embedded {
 		return nil
 	}
-	values, err := rdb.ConfigGet(ctx, setting).Result()
-	var refused redis.Error
-	if errors.As(err, &refused) {
-		cfg.log().Warn("redis does not tell its maxmemory-policy; make sure that it is noeviction", "error", err)
+	look := func(ctx context.Context, rdb *redis.Client) error {
+		values, err := rdb.ConfigGet(ctx, setting).Result()
+		var refused redis.Error
+		if errors.As(err, &refused) {
+			cfg.log().Warn("redis does not tell its maxmemory-policy; make sure that it is noeviction", "error", err)
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("redis: read %s: %w", setting, err)
+		}
+		if policy := values[setting]; policy != "" && policy != "noeviction" {
+			return fmt.Errorf("redis: %s is %q and would evict queued jobs; set it to noeviction", setting, policy)
+		}
 		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("redis: read %s: %w", setting, err)
+	switch rdb := rdb.(type) {
+	case *redis.ClusterClient:
+		return rdb.ForEachMaster(ctx, look)
+	case *redis.Client:
+		return look(ctx, rdb)
 	}
-	if policy := values[setting]; policy != "" && policy != "noeviction" {
-		return fmt.Errorf("redis: %s is %q and would evict queued jobs; set it to noeviction", setting, policy)
-	}
-	return nil
+	return fmt.Errorf("redis: a client of type %T is not ours", rdb)
 }

@@ -15,16 +15,27 @@ import (
 // killGrace is how long handlers may take to end what they started once their context has ended.
 const killGrace = 30 * time.Second
 
-// Server is the queue's side of a worker: one asynq server for each class that the configuration gives a concurrency.
+// Server is the queue's side of a worker: one asynq server for each class that the configuration gives a concurrency, one admission over
+// them all, and what every worker does for all: announce events, deliver them to the webhook, look after the jobs of dead workers.
 type Server struct {
-	cfg     Config
-	rdb     *redis.Client // asynq's, with the ackHook
-	own     *redis.Client // ours: ends with its contexts
-	servers map[Class]*asynq.Server
-	runner  Runner
+	cfg       Config
+	rdb       redis.UniversalClient // asynq's, with the ackHook
+	own       redis.UniversalClient // ours: ends with its contexts
+	worker    string
+	books     *ledger
+	recent    *announcements
+	dead      *quarantine
+	admission *admission
+	outage    *outage
+	servers   map[string]*asynq.Server // by queue
+	handlers  map[string]asynq.Handler
+	runner    Runner
+
 	stop    context.Context
 	abort   context.CancelFunc // ends stop
-	running sync.WaitGroup
+	running sync.WaitGroup     // handlers
+	retire  context.CancelFunc // ends what runs for all
+	helpers sync.WaitGroup
 }
 
 // NewServer returns a Server that has not started. Run or Shutdown releases it.
@@ -38,19 +49,47 @@ func NewServer(cfg Config, runner Runner) (*Server, error) {
 		return nil, errors.Join(err, own.Close())
 	}
 	rdb.AddHook(ackHook{})
-	s := &Server{cfg: cfg, rdb: rdb, own: own, runner: runner, servers: map[Class]*asynq.Server{}}
+	s := &Server{
+		cfg: cfg, rdb: rdb, own: own, worker: workerName(), runner: runner, recent: &announcements{}, dead: &quarantine{own}, admission: newAdmission(cfg),
+		servers: map[string]*asynq.Server{}, handlers: map[string]asynq.Handler{}, retire: func() {},
+	}
+	s.books = &ledger{rdb: own, worker: s.worker, ttl: cfg.noteTTL()}
+	s.outage = &outage{log: cfg.log(), ping: func(ctx context.Context) error { return own.Ping(ctx).Err() }}
 	s.stop, s.abort = context.WithCancel(context.Background())
-	for _, class := range Classes() {
-		if n := cfg.Concurrency.of(class); n > 0 {
-			s.servers[class] = newAsynq(cfg, rdb, string(class), n)
-		}
+	if err := s.addQueues(); err != nil {
+		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
+// addQueues makes an asynq server for everything this worker serves.
+func (s *Server) addQueues() error {
+	for _, class := range Classes() {
+		if n := s.cfg.Concurrency.of(class); n > 0 {
+			s.servers[string(class)] = newAsynq(s.cfg, s.rdb, s.outage, string(class), n)
+			s.handlers[string(class)] = s.handler(class)
+		}
+	}
+	if s.cfg.Webhook.URL == "" || len(s.servers) == 0 {
+		return nil
+	}
+	hook, err := newDeliverer(s.cfg.Webhook, s.dead, s.cfg.log())
+	if err != nil {
+		return err
+	}
+	cfg := asynqConfig(s.cfg, s.outage, webhookQueue, s.cfg.Concurrency.Events)
+	cfg.RetryDelayFunc = webhookDelay
+	s.servers[webhookQueue], s.handlers[webhookQueue] = asynq.NewServerFromRedisClient(s.rdb, cfg), hook
+	return nil
+}
+
 // newAsynq is an asynq server for one queue, set up alike for jobs and for events.
-func newAsynq(cfg Config, rdb redis.UniversalClient, queue string, concurrency int) *asynq.Server {
-	return asynq.NewServerFromRedisClient(rdb, asynq.Config{
+func newAsynq(cfg Config, rdb redis.UniversalClient, out *outage, queue string, concurrency int) *asynq.Server {
+	return asynq.NewServerFromRedisClient(rdb, asynqConfig(cfg, out, queue, concurrency))
+}
+
+func asynqConfig(cfg Config, out *outage, queue string, concurrency int) asynq.Config {
+	return asynq.Config{
 		Concurrency:              concurrency,
 		Queues:                   map[string]int{queue: 1},
 		RetryDelayFunc:           cfg.retryDelay,
@@ -58,9 +97,9 @@ func newAsynq(cfg Config, rdb redis.UniversalClient, queue string, concurrency i
 		TaskCheckInterval:        cfg.Poll,
 		DelayedTaskCheckInterval: max(cfg.Poll, time.Second/2),
 		ShutdownTimeout:          cfg.Drain + killGrace,
-		Logger:                   asynqLog{cfg.log().With("component", "asynq", "queue", queue)},
+		Logger:                   asynqLog{cfg.log().With("component", "asynq", "queue", queue), out},
 		LogLevel:                 asynq.WarnLevel,
-	})
+	}
 }
 
 // Run takes jobs until ctx ends, then drains.
@@ -80,18 +119,34 @@ func (s *Server) Start(ctx context.Context) error {
 	if err := check(ctx, s.cfg, s.own); err != nil {
 		return err
 	}
-	for class, srv := range s.servers {
-		if err := srv.Start(s.handler(class)); err != nil {
-			return fmt.Errorf("start %s: %w", class, err)
+	s.startHelpers()
+	for queue, srv := range s.servers {
+		if err := srv.Start(s.handlers[queue]); err != nil {
+			return fmt.Errorf("start %s: %w", queue, err)
 		}
 	}
 	return nil
 }
 
+// startHelpers starts what runs beside the handlers and outlives them by a moment: their last events are announced, too.
+func (s *Server) startHelpers() {
+	ctx, retire := context.WithCancel(context.Background())
+	s.retire = retire
+	events := &publisher{tasks: asynq.NewClientFromRedisClient(s.own), retention: s.cfg.Retention, webhook: s.cfg.Webhook.URL != ""}
+	for _, class := range Classes() {
+		r := &relay{rdb: s.own, class: class, worker: s.worker, publish: events.publish, log: s.cfg.log().With("class", string(class))}
+		s.helpers.Go(func() { r.run(ctx) })
+	}
+	p := &presence{rdb: s.own, worker: s.worker, log: s.cfg.log()}
+	s.helpers.Go(func() { p.run(ctx, func() { s.announceAgain(ctx) }) })
+	s.helpers.Go(func() { s.outage.run(ctx) })
+	s.cfg.log().Debug("worker is known as", slog.String("worker", s.worker))
+}
+
 func (s *Server) handler(class Class) *handler {
 	return &handler{
-		cfg: s.cfg, rdb: s.own, runner: s.runner, slots: make(chan struct{}, s.cfg.Concurrency.of(class)), stop: s.stop, running: &s.running,
-		events: &publisher{tasks: asynq.NewClientFromRedisClient(s.own), source: s.cfg.Source, retention: s.cfg.Retention},
+		cfg: s.cfg, class: class, rdb: s.own, books: s.books, recent: s.recent, dead: s.dead, runner: s.runner, admission: s.admission,
+		stop: s.stop, running: &s.running,
 	}
 }
 
@@ -111,6 +166,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	all.Wait()
 	s.running.Wait() // asynq does not wait for a handler whose lease was lost
+	s.retire()
+	s.helpers.Wait()
 	return s.close()
 }
 
@@ -118,14 +175,3 @@ func (s *Server) close() error {
 	s.abort()
 	return errors.Join(s.rdb.Close(), s.own.Close())
 }
-
-// asynqLog hands asynq's lines to slog.
-type asynqLog struct{ log *slog.Logger }
-
-var _ asynq.Logger = asynqLog{}
-
-func (l asynqLog) Debug(args ...any) { l.log.Debug(fmt.Sprint(args...)) }
-func (l asynqLog) Info(args ...any)  { l.log.Info(fmt.Sprint(args...)) }
-func (l asynqLog) Warn(args ...any)  { l.log.Warn(fmt.Sprint(args...)) }
-func (l asynqLog) Error(args ...any) { l.log.Error(fmt.Sprint(args...)) }
-func (l asynqLog) Fatal(args ...any) { l.log.Error(fmt.Sprint(args...)) }

@@ -23,7 +23,7 @@ const (
 	Queued   State = "queued"
 	Running  State = "running"
 	Retrying State = "retrying" // waits for its next attempt
-	Done     State = "done"     // its manifest is committed, whatever is in it
+	Done     State = "done"     // its manifest is committed and announced, whatever is in it
 	Failed   State = "failed"   // given up: a payload that is no job, or every try spent
 )
 
@@ -44,7 +44,7 @@ type Status struct {
 	LastError string              `json:"last_error,omitempty"` // of the last failed attempt, for operators
 	NextTry   *time.Time          `json:"next_try,omitempty"`   // of a Retrying job
 	Items     []pipeline.Progress `json:"items"`                // in the order of the items, those that have begun
-	Manifest  *pipeline.Manifest  `json:"manifest,omitempty"`   // of a Done job
+	Manifest  *pipeline.Manifest  `json:"manifest,omitempty"`   // of a Done job whose event is still known
 }
 
 // Terminal reports whether nothing more will happen.
@@ -67,14 +67,33 @@ func (c *Client) Status(ctx context.Context, jobID string) (Status, error) {
 	if s.State == Retrying {
 		s.NextTry = &info.NextProcessAt
 	}
-	if s.State != Done {
-		return s, nil
+	if s.State == Done {
+		err = c.result(&s, info.CompletedAt)
 	}
-	s.Manifest = new(pipeline.Manifest)
-	if err := json.Unmarshal(info.Result, s.Manifest); err != nil {
-		return Status{}, fmt.Errorf("status: result: %w", err)
+	return s, err
+}
+
+// announceWithin is how long after a job's end its event is expected on the parts queue, whatever died meanwhile.
+const announceWithin = 2 * relayWithin
+
+// result fills in the manifest, which is kept once: in the event. A job whose event is still in the outbox is not done yet.
+func (c *Client) result(s *Status, completed time.Time) error {
+	info, err := c.look.GetTaskInfo(EventQueue, EventID(s.JobID))
+	switch {
+	case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
+		if time.Since(completed) < announceWithin {
+			s.State = Running
+		}
+		return nil
+	case err != nil:
+		return fmt.Errorf("status: %w", err)
 	}
-	return s, nil
+	e, err := DecodeEvent(info.Payload)
+	if err != nil {
+		return fmt.Errorf("status: %w", err)
+	}
+	s.Manifest = &e.Manifest
+	return nil
 }
 
 // find looks where the job was noted to be, or everywhere where there is no note.

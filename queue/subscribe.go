@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/hibiken/asynq"
 )
@@ -25,10 +26,16 @@ func Subscribe(ctx context.Context, cfg Config, fn func(context.Context, Event) 
 	if err := check(ctx, cfg, rdb); err != nil {
 		return err
 	}
-	srv := newAsynq(cfg, rdb, EventQueue, cfg.Concurrency.Events)
+	watch := &outage{log: cfg.log(), ping: func(ctx context.Context) error { return rdb.Ping(ctx).Err() }}
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	watched, unwatch := context.WithCancel(context.WithoutCancel(ctx))
+	defer unwatch()
+	watching.Go(func() { watch.run(watched) })
+	srv := newAsynq(cfg, rdb, watch, EventQueue, cfg.Concurrency.Events)
 	stop, abort := context.WithCancel(context.Background())
 	defer abort()
-	if err := srv.Start(eventHandler(stop, fn)); err != nil {
+	if err := srv.Start(cfg.eventHandler(stop, fn)); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
 	<-ctx.Done()
@@ -40,7 +47,7 @@ func Subscribe(ctx context.Context, cfg Config, fn func(context.Context, Event) 
 	return nil
 }
 
-func eventHandler(stop context.Context, fn func(context.Context, Event) error) asynq.HandlerFunc {
+func (c Config) eventHandler(stop context.Context, fn func(context.Context, Event) error) asynq.HandlerFunc {
 	return func(ctx context.Context, task *asynq.Task) error {
 		e, err := DecodeEvent(task.Payload())
 		if err != nil {
@@ -50,7 +57,7 @@ func eventHandler(stop context.Context, fn func(context.Context, Event) error) a
 		defer cancel(nil)
 		defer context.AfterFunc(stop, func() { cancel(errHandBack) })()
 		if err := fn(ctx, e); err != nil && errors.Is(context.Cause(ctx), errHandBack) {
-			return fmt.Errorf("%w: %w", errHandBack, err)
+			return c.asynqError(handedBack, err, 0)
 		} else if err != nil {
 			return err
 		}

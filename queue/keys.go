@@ -1,0 +1,37 @@
+package queue
+
+import "time"
+
+// keyPrefix is before every key of ours; asynq's begin with "asynq:".
+const keyPrefix = "ninefold:"
+
+// What one script touches lies in one slot of a cluster: those keys carry the hash tag that asynq gives the queue of the class.
+
+// jobKey is the hash that holds the note of a job: what it is, and how far its items are.
+func jobKey(jobID string) string { return keyPrefix + "job:" + jobID }
+
+// runKey is the hash that holds the attempts at a job and what came of them.
+func runKey(class Class, jobID string) string {
+	return keyPrefix + "{" + string(class) + "}:run:" + jobID
+}
+
+// outboxKey is the stream of events that were committed and are not yet on the parts queue.
+func outboxKey(class Class) string { return keyPrefix + "{" + string(class) + "}:outbox" }
+
+// presenceKey exists while a worker lives.
+func presenceKey(worker string) string { return keyPrefix + "worker:" + worker }
+
+// reclaimKey is held by the one worker that looks after a class's abandoned jobs for a moment.
+func reclaimKey(class Class) string { return keyPrefix + "reclaim:" + string(class) }
+
+// crashKey counts the engines that a content has crashed.
+func crashKey(sha256 string) string { return keyPrefix + "crashes:" + sha256 }
+
+// quarantineKey is the hash of what was put aside.
+const quarantineKey = keyPrefix + "quarantine"
+
+// asynq's keys that reclaim.go reads and writes; the layout is v0.26.0's, and TestReclaim holds it.
+func asynqKey(class Class, name string) string { return "asynq:{" + string(class) + "}:" + name }
+
+// noteTTL outlives the finished task: its id stays known for as long as the task is, and then some.
+func (c Config) noteTTL() time.Duration { return 2 * c.Retention }

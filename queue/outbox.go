@@ -1,0 +1,147 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// relay carries the events of one class from the outbox to the parts queue. Every worker runs one for each class, whatever classes it
+// serves: what a worker committed before it died is announced by another.
+type relay struct {
+	rdb     redis.UniversalClient
+	class   Class
+	worker  string
+	publish func(ctx context.Context, event []byte) error
+	log     *slog.Logger
+}
+
+const (
+	relayGroup  = "announcers"
+	relayBatch  = 64
+	relayBlock  = time.Second      // one read's wait; a shutdown waits for it at most
+	relayWithin = 30 * time.Second // what a worker read and did not announce within it, another takes over
+	relayPause  = 500 * time.Millisecond
+)
+
+// run announces until ctx ends, then what is left.
+func (r *relay) run(ctx context.Context) {
+	claim := time.NewTicker(relayWithin / 2)
+	defer claim.Stop()
+	for ctx.Err() == nil {
+		err := r.next(ctx, relayBlock)
+		select {
+		case <-claim.C:
+			err = errors.Join(err, r.reclaim(ctx))
+		default:
+		}
+		if err != nil && ctx.Err() == nil {
+			r.log.Debug("relay", slog.Any("error", err))
+			pause(ctx, relayPause)
+		}
+	}
+	rest, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitGrace/2)
+	defer cancel()
+	if err := r.next(rest, -1); err != nil {
+		r.log.Debug("relay", slog.Any("error", err))
+	}
+}
+
+// next announces what nobody has read. A Redis that has lost the group gets it again, from the first event on.
+func (r *relay) next(ctx context.Context, block time.Duration) error {
+	for {
+		got, err := r.rdb.XReadGroup(ctx, &redis.XReadGroupArgs{
+			Group: relayGroup, Consumer: r.worker, Streams: []string{outboxKey(r.class), ">"}, Count: relayBatch, Block: block,
+		}).Result()
+		switch {
+		case errors.Is(err, redis.Nil):
+			return nil
+		case err != nil && strings.HasPrefix(err.Error(), "NOGROUP"):
+			if err := r.rdb.XGroupCreateMkStream(ctx, outboxKey(r.class), relayGroup, "0").Err(); err != nil && !strings.HasPrefix(err.Error(), "BUSYGROUP") {
+				return err
+			}
+			continue
+		case err != nil || len(got) == 0:
+			return err
+		}
+		if err := r.announce(ctx, got[0].Messages); err != nil || len(got[0].Messages) < relayBatch {
+			return err
+		}
+	}
+}
+
+// announce publishes messages and removes those that were.
+func (r *relay) announce(ctx context.Context, messages []redis.XMessage) error {
+	var ids []string
+	var failed error
+	for _, m := range messages {
+		event, _ := m.Values["event"].(string)
+		if err := r.publish(ctx, []byte(event)); err != nil {
+			failed = errors.Join(failed, err)
+			continue // it stays pending and is claimed later
+		}
+		ids = append(ids, m.ID)
+	}
+	if len(ids) == 0 {
+		return failed
+	}
+	_, err := r.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.XAck(ctx, outboxKey(r.class), relayGroup, ids...)
+		p.XDel(ctx, outboxKey(r.class), ids...)
+		return nil
+	})
+	return errors.Join(failed, err)
+}
+
+// reclaim announces what a worker read and did not announce, itself included, and forgets workers that have nothing.
+func (r *relay) reclaim(ctx context.Context) error {
+	from := "0-0"
+	for {
+		messages, next, err := r.rdb.XAutoClaim(ctx, &redis.XAutoClaimArgs{
+			Stream: outboxKey(r.class), Group: relayGroup, Consumer: r.worker, MinIdle: relayWithin, Start: from, Count: relayBatch,
+		}).Result()
+		if err != nil {
+			return err
+		}
+		if len(messages) > 0 {
+			r.log.Info("announcing what was committed and not announced", slog.Int("events", len(messages)))
+		}
+		if err := r.announce(ctx, messages); err != nil {
+			return err
+		}
+		if from = next; from == "0-0" {
+			return r.forget(ctx)
+		}
+	}
+}
+
+// forgetAfter is how long a worker that reads every second has not read when it is gone.
+const forgetAfter = 10 * time.Minute
+
+func (r *relay) forget(ctx context.Context) error {
+	consumers, err := r.rdb.XInfoConsumers(ctx, outboxKey(r.class), relayGroup).Result()
+	if err != nil {
+		return err
+	}
+	for _, c := range consumers {
+		if c.Pending == 0 && c.Idle > forgetAfter {
+			if err := r.rdb.XGroupDelConsumer(ctx, outboxKey(r.class), relayGroup, c.Name).Err(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
