@@ -82,6 +82,7 @@ func (c *Client) recentOf(class Class, n int) ([]Summary, error) {
 		{c.look.ListArchivedTasks, info.Archived},
 		{c.look.ListCompletedTasks, info.Completed},
 	} {
+		var found []Summary
 		last := max(1, (list.count+n-1)/n)
 		for page := max(1, last-1); page <= last; page++ {
 			tasks, err := list.tasks(q, asynq.PageSize(n), asynq.Page(page))
@@ -89,9 +90,13 @@ func (c *Client) recentOf(class Class, n int) ([]Summary, error) {
 				return nil, err
 			}
 			for _, t := range tasks {
-				out = append(out, summarize(class, t))
+				found = append(found, summarize(class, t))
 			}
 		}
+		if list.count > 0 {
+			slices.Reverse(found) // the latest first: times are whole seconds, and ids tell within one
+		}
+		out = append(out, found...)
 	}
 	return out, nil
 }

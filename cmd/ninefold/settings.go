@@ -59,8 +59,8 @@ type StoreSettings struct {
 
 // QueueSettings says which Redis is used.
 type QueueSettings struct {
-	RedisURL  string        `name:"redis-url" help:"redis:// or rediss:// with user, password, host, port and database; unix:// for a socket." default:"redis://127.0.0.1:6379/0" secret:"" placeholder:"URL"`
-	Retention time.Duration `help:"How long Redis keeps a finished job and its event: 8 KB for a small message, 40 KB for a full album, more with many recipients." default:"168h"`
+	RedisURL  string        `name:"redis-url" help:"redis://, redis-sentinel:// (host:port,…/db?master=NAME) or redis-cluster:// (host:port,…); rediss… for TLS, with ?ca_file= for a private authority; unix:// for a socket." default:"redis://127.0.0.1:6379/0" secret:"" placeholder:"URL"`
+	Retention time.Duration `help:"How long Redis keeps a finished job and its event: 5 KB for a small message, 25 KB for a full album, more with many recipients." default:"168h"`
 }
 
 // queueConfig is the queue's configuration with these settings in it.
@@ -75,16 +75,25 @@ type WorkSettings struct {
 	ConcurrencyVoice int           `help:"Voice messages at the same time; 0 = none." default:"${cores}"`
 	ConcurrencyPhoto int           `help:"Photo messages at the same time; 0 = none." default:"${cores}"`
 	ConcurrencyVideo int           `help:"Messages with videos, or items of unknown kind, at the same time; 0 = none." default:"1"`
+	ConcurrencyBulk  int           `help:"Reprocessed messages at the same time, at the lowest priority and only while nothing live runs here; 0 = none." default:"1"`
+	Cores            int           `help:"Cores that photo and video messages may fill together; voice has as much again." default:"${cores}"`
 	Attempts         int           `help:"Tries of a job; the last one turns our own trouble into rejected parts." default:"10"`
 	RetryFirst       time.Duration `help:"Pause before the second try; doubled for each further one." default:"2s"`
 	RetryMost        time.Duration `help:"Longest pause between two tries." default:"5m"`
+	Patience         time.Duration `help:"How long a job without expires_at waits for a store or a disk that is away." default:"24h"`
 	Drain            time.Duration `help:"How long running jobs may go on after SIGTERM; then they are handed back." default:"30s"`
 	EventSource      string        `help:"CloudEvents source of the published events." default:"/ninefold"`
+
+	WebhookURL          string `name:"webhook-url" help:"Also post every event here, signed by Standard Webhooks." placeholder:"https://…"`
+	WebhookSecret       string `name:"webhook-secret" help:"whsec_… secret, two while they are rotated; set it in the environment." json:"-" secret:"" placeholder:"SECRET"`
+	WebhookAllowPrivate bool   `name:"webhook-allow-private" help:"Let the webhook be in a private network, and be http."`
 }
 
 func (w WorkSettings) into(cfg queue.Config) queue.Config {
 	cfg.Concurrency.Voice, cfg.Concurrency.Photo, cfg.Concurrency.Video = w.ConcurrencyVoice, w.ConcurrencyPhoto, w.ConcurrencyVideo
+	cfg.Concurrency.Bulk, cfg.Cores, cfg.Patience = w.ConcurrencyBulk, w.Cores, w.Patience
 	cfg.Attempts, cfg.Drain, cfg.Source = w.Attempts, w.Drain, w.EventSource
+	cfg.Webhook = queue.Webhook{URL: w.WebhookURL, Secrets: w.WebhookSecret, AllowPrivate: w.WebhookAllowPrivate}
 	cfg.RetryFirst, cfg.RetryMost = w.RetryFirst, w.RetryMost
 	return cfg
 }

@@ -37,6 +37,12 @@ func (c *workerCmd) Run(a *app) error {
 	}
 	cfg := c.into(c.queueConfig())
 	cfg.Log = a.log.logger(a)
+	suspects, err := queue.NewSuspects(cfg)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	defer suspects.Close()
+	svc.pipeline.Suspects = suspects
 	server, err := queue.NewServer(cfg, svc.pipeline)
 	if err != nil {
 		return &exitError{exitUsage, err}
