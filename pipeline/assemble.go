@@ -159,7 +159,7 @@ func (r *run) decideBy(a answer, i int, p Part) verdict {
 	if p.Moderation != nil {
 		facts = *p.Moderation
 	}
-	return verdict{r.Policy.Decide(facts, p.Kind, a.Sender, a.Recipients[i]), a}
+	return verdict{p.unrendered(r.Policy.Decide(facts, p.Kind, a.Sender, a.Recipients[i])), a}
 }
 
 // dropRefused rejects the ready parts that nobody gets any more, now that the audience is another one than the job's: a manifest names

@@ -106,6 +106,7 @@ type itemRun struct {
 	rendered *Rendered // after render
 	facts    Facts     // after screen
 	recalled bool      // an earlier run had done it all
+	done     bool      // no further stage is needed
 	part     Part      // after store
 }
 
@@ -117,7 +118,7 @@ func (it *itemRun) stages(ctx context.Context) (err error) {
 		}
 	}()
 	for _, s := range itemStages() {
-		if it.recalled {
+		if it.done {
 			return nil
 		}
 		if err := ctx.Err(); err != nil {

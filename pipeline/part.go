@@ -53,7 +53,7 @@ type Part struct {
 	Status       Status       `json:"status"`
 	Error        *Failure     `json:"error"`
 	Presentation string       `json:"presentation,omitempty"` // video: "video", or "gif" for a silent loop
-	Method       string       `json:"method,omitempty"`       // "transcode" or "remux"
+	Method       string       `json:"method,omitempty"`       // "transcode" or "remux"; "none" = not rendered, for it is withheld from everybody
 	Source       *SourceFacts `json:"source,omitempty"`
 	Caption      string       `json:"caption"`
 	Alt          string       `json:"alt"`
@@ -296,6 +296,9 @@ func (p Part) validate() error {
 		if p.Error == nil || len(p.Renditions) > 0 || p.Placeholder != nil {
 			return fmt.Errorf("a rejected part has an error and nothing that shows it")
 		}
+		return nil
+	}
+	if p.Method == MethodNone && p.Status == StatusReady && p.Error == nil && len(p.Renditions) == 0 && p.Placeholder == nil {
 		return nil
 	}
 	if p.Status != StatusReady || p.Error != nil || len(p.Renditions) == 0 {

@@ -45,7 +45,7 @@ func (it *itemRun) recall(ctx context.Context) error {
 	if err := it.refusedToAll(); err != nil {
 		return err
 	}
-	it.part, it.recalled = it.describe(part), true
+	it.part, it.recalled, it.done = it.describe(part), true, true
 	return nil
 }
 

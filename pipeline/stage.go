@@ -28,6 +28,7 @@ func itemStages() []stage {
 		{stageVet, (*itemRun).vet},        // has it crashed engines before? then not again
 		{"identify", (*itemRun).identify}, // magic bytes, then a header read in the engine
 		{"plan", (*itemRun).makePlan},     // limits and edits: pure
+		{"glance", (*itemRun).glance},     // key frames, where they may spare the render
 		{"render", (*itemRun).render},     // the one decode
 		{"screen", (*itemRun).screen},     // what the edited media show
 		{"verify", (*itemRun).verify},     // every rendition probed again

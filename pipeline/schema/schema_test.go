@@ -263,6 +263,38 @@ func TestRejectedPartShowsNothing(t *testing.T) {
 	}
 }
 
+// TestUnrenderedPart: a ready part may be without renditions where its method says so, and then has none.
+func TestUnrenderedPart(t *testing.T) {
+	s := compile(t, schema.Parts)
+	for name, c := range map[string]struct {
+		method string
+		drop   []string
+		taken  bool
+	}{
+		"nothing to show":               {pipeline.MethodNone, []string{"renditions", "placeholder"}, true},
+		"renditions that are not there": {pipeline.MethodNone, []string{"placeholder"}, false},
+		"a placeholder":                 {pipeline.MethodNone, []string{"renditions"}, false},
+		"rendered, and nothing to show": {"transcode", []string{"renditions", "placeholder"}, false},
+	} {
+		var m map[string]any
+		if err := json.Unmarshal([]byte(testdata(t, "parts.json")), &m); err != nil {
+			t.Fatal(err)
+		}
+		part := m["parts"].([]any)[0].(map[string]any)
+		part["method"] = c.method
+		for _, field := range c.drop {
+			delete(part, field)
+		}
+		data, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := check(s, data); (err == nil) != c.taken {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestExamplesAreTyped: the examples hold nothing that the Go types lose.
 func TestExamplesAreTyped(t *testing.T) {
 	for name, v := range map[string]any{"job.json": &pipeline.Job{}, "parts.json": &pipeline.Manifest{}} {

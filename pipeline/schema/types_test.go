@@ -28,7 +28,7 @@ var (
 	// plain are enumerations of fields that are strings in Go.
 	plain = map[string][]string{
 		"Job.schema": {pipeline.JobSchema}, "Manifest.schema": {pipeline.ManifestSchema},
-		"Part.presentation": {"video", "gif"}, "Part.method": {"transcode", "remux"}, "Waveform.encoding": {"u8-base64"},
+		"Part.presentation": {"video", "gif"}, "Part.method": {"transcode", "remux", pipeline.MethodNone}, "Waveform.encoding": {"u8-base64"},
 		"Notice.code":    {pipeline.NoticeNotDelivered, pipeline.NoticeRejected},
 		"Edit.direction": {pipeline.FlipHorizontal, pipeline.FlipVertical}, "Edit.style": {pipeline.CaptionBar, pipeline.CaptionOutline},
 		"Edit.position": {pipeline.CaptionTop, pipeline.CaptionMiddle, pipeline.CaptionBottom},

@@ -67,13 +67,14 @@ func (s *session) Render(ctx context.Context, f pipeline.File, plan pipeline.Pla
 }
 
 // Look takes the classifier's frames of a video without rendering it: with no moments the key frames of f as plan would deliver them,
-// before Render; with moments, milliseconds of the delivered video, the frames shown there, after Render. Anything but a video has none.
+// before Render, where Render would cost more than that; with moments, milliseconds of the delivered video, the frames shown there, after
+// Render. Anything but a video has none.
 func (s *session) Look(ctx context.Context, f pipeline.File, plan pipeline.Plan, atMS []int64) ([]pipeline.Sample, error) {
 	order, ok := plan.(*transcode.Plan)
 	if !ok {
 		return nil, fmt.Errorf("sandbox: a plan of type %T is not ours", plan)
 	}
-	if order.Video == nil {
+	if order.Video == nil || len(atMS) == 0 && order.Video.Method == transcode.MethodRemux {
 		return nil, nil
 	}
 	out := outOf(f)
