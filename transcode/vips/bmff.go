@@ -74,30 +74,6 @@ func (b box) children() []byte {
 	return b.body
 }
 
-// withoutCrowdedAux renames auxiliary references that name more than one picture. Recent iPhones write them for their HDR gain maps and
-// libheif 1.15 refuses the whole file for it ("Too many auxiliary image references"); the picture itself does not need them.
-// It changes data and reports whether there was anything to change.
-func withoutCrowdedAux(data []byte) bool {
-	r := newBoxReader()
-	iref, ok := r.at(data, "meta", "iref")
-	if !ok || len(iref.body) < fullBoxBytes {
-		return false
-	}
-	idBytes := 2
-	if iref.body[0] > 0 {
-		idBytes = 4
-	}
-	refs, _ := r.list(iref.children())
-	changed := false
-	for _, b := range refs {
-		if b.kind == "auxl" && len(b.body) >= idBytes+2 && binary.BigEndian.Uint16(b.body[idBytes:]) > 1 {
-			copy(b.head, "xaux")
-			changed = true
-		}
-	}
-	return changed
-}
-
 // largestExtent returns the largest picture size that the file's item properties speak of.
 func largestExtent(data []byte) (w, h int64) {
 	for _, b := range allProperties(data) {
@@ -122,16 +98,16 @@ func allProperties(data []byte) []box {
 
 // primaryProperties lists the properties of the item that a viewer shows, in their order.
 func primaryProperties(data []byte) []box {
-	r := newBoxReader()
-	primary, ok := r.at(data, "meta", "pitm")
-	if !ok || len(primary.body) < fullBoxBytes+2 {
+	id, ok := primaryItem(data)
+	if !ok {
 		return nil
 	}
-	id := uint32(binary.BigEndian.Uint16(primary.body[fullBoxBytes:]))
-	if primary.body[0] > 0 && len(primary.body) >= fullBoxBytes+4 {
-		id = binary.BigEndian.Uint32(primary.body[fullBoxBytes:])
-	}
-	associations, ok := r.at(data, "meta", "iprp", "ipma")
+	return itemProperties(data, id)
+}
+
+// itemProperties lists the properties of one item, in their order.
+func itemProperties(data []byte, id uint32) []box {
+	associations, ok := newBoxReader().at(data, "meta", "iprp", "ipma")
 	if !ok {
 		return nil
 	}

@@ -74,7 +74,7 @@ func (r *renderer) decodeAs(s source, l loading) error {
 	if err != nil {
 		return err
 	}
-	orientation := s.orientation(p)
+	preview, orientation := p.preview, s.orientation(p)
 	if err := r.expect(p, orientation); err != nil {
 		return err
 	}
@@ -87,8 +87,17 @@ func (r *renderer) decodeAs(s source, l loading) error {
 	if p, err = s.tagged(p); err != nil {
 		return err
 	}
-	return r.toMasterOf(p, full, orientation)
+	if err := r.toMasterOf(p, full, orientation); err != nil {
+		return err
+	}
+	if preview {
+		r.result.Part.Warnings = append(r.result.Part.Warnings, previewOnly)
+	}
+	return nil
 }
+
+// previewOnly is the warning of a picture that is smaller than what was sent.
+const previewOnly = "preview: the decoder cannot read the full picture; this is the preview that the file holds"
 
 // expect compares the header with what the plan was made for. A decoder that reads another size from the same bytes is not trusted.
 func (r *renderer) expect(p picture, orientation int) error {

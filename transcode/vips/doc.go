@@ -10,7 +10,7 @@
 //   - bridge.c, our own few calls into libvips, does what bimg cannot: a header read with page count and without the whole file in
 //     memory, decoding that fails on a file cut short, one decode that many pictures are derived from, colour conversion before
 //     the profile is lost, resizing with weighted alpha, pixels in and out. bimg would decode once per rendition, at full size.
-//   - the walkers (jpeg.go, png.go, gif.go, webp.go, bmff.go) read structure in plain Go: frame counts libvips does not see, sizes a
+//   - the walkers (jpeg.go, png.go, gif.go, webp.go, bmff.go, heif.go) read structure in plain Go: frame counts libvips does not see, sizes a
 //     decoder must not be trusted with, and the proof that a rendition carries nothing but its picture.
 //
 // Colour: an embedded profile is obeyed. A picture that names its colours in other words, by code points (HEIC, AVIF; P3, BT.2020, PQ and

@@ -69,7 +69,7 @@ func (s source) orientation(p picture) int {
 	if s.typ != pipeline.TypeHEIC && s.typ != pipeline.TypeAVIF {
 		return p.orientation()
 	}
-	data, err := readBounded(s.path)
+	data, err := s.bytes(p)
 	if err != nil || turnsItself(data) {
 		return 1
 	}

@@ -11,6 +11,14 @@ func FuzzWalkers(f *testing.F) {
 			boxOf("mdia", append(boxOf("hdlr", []byte("\x00\x00\x00\x00\x00\x00\x00\x00pict")), boxOf("mdhd", make([]byte, 20))...))...)))...),
 		boxOf("meta", append([]byte{0, 0, 0, 0}, append(boxOf("pitm", []byte{0, 0, 0, 0, 0, 1}),
 			boxOf("iprp", append(boxOf("ipco", nclx(primariesP3, transferPQ)), boxOf("ipma", []byte{0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 1, 0x81})...))...)...)),
+		heicFile{
+			brands: []string{"heic", "mif1"}, primary: 1, items: []heicItem{
+				{id: 1, kind: "tmap", pointsTo: []heicRef{{"dimg", []uint16{2, 3}}}},
+				{id: 2, kind: "grid", pointsTo: []heicRef{{"dimg", []uint16{3}}}},
+				{id: 3, kind: "hvc1", boxes: [][]byte{boxOf("hvcC", make([]byte, 23)), ispe(9, 9)}},
+				{id: 4, kind: "hvc1", pointsTo: []heicRef{{"auxl", []uint16{1, 2}}, {"thmb", []uint16{1}}}},
+			},
+		}.bytes(),
 		[]byte("RIFF\x0c\x00\x00\x00WEBPVP8 \x00\x00\x00\x00"),
 		{0xff, 0xd8, 0xff, 0xda, 0, 4, 1, 1, 0xff, 0xd9},
 	} {
@@ -31,6 +39,9 @@ func FuzzWalkers(f *testing.F) {
 		for _, check := range checks {
 			_, _, _ = check(data)
 		}
-		withoutCrowdedAux(data)
+		undecodable(data)
+		for _, m := range heifMends {
+			m.mend(data)
+		}
 	})
 }

@@ -17,6 +17,10 @@ import (
 type picture struct {
 	c     *C.VipsImage
 	arena *arena
+
+	// Of a picture just opened:
+	read    []byte // the bytes it was read from where they are not the file's
+	preview bool   // it is the file's embedded preview
 }
 
 // arena owns the images of one call and frees them together.
@@ -42,7 +46,7 @@ func (a *arena) own(op string, bad C.int, out *C.VipsImage) (picture, error) {
 		return picture{}, vipsError(op)
 	}
 	a.images = append(a.images, out)
-	return picture{out, a}, nil
+	return picture{c: out, arena: a}, nil
 }
 
 // vipsError takes libvips' error text, which goes to the log: all its lines, for the cause is not always the first, up to maxErrorText.

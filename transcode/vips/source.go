@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"strings"
 	"unsafe"
 
 	"github.com/ninefold/ninefold/pipeline"
@@ -39,9 +38,6 @@ const (
 	failOnNone  = C.VIPS_FAIL_ON_NONE  // whatever can be had
 )
 
-// tooManyAux is libheif's text for files that withoutCrowdedAux mends.
-const tooManyAux = "Too many auxiliary image references"
-
 // source is a file to decode, as a type.
 type source struct {
 	path string
@@ -64,13 +60,21 @@ func (s source) open(a *arena, l loading) (picture, error) {
 	if !has(ld.operation) {
 		return picture{}, pipeline.Trouble(pipeline.CodeInternal, "vips", errors.New("this libvips has no "+ld.operation))
 	}
-	p, err := s.load(a, ld, l, nil)
-	if err != nil && ld.kind == C.NF_HEIF && strings.Contains(err.Error(), tooManyAux) {
-		return s.openMended(a, ld, l)
+	if ld.kind == C.NF_HEIF {
+		return s.openHEIF(a, ld, l)
 	}
-	return p, err
+	return s.load(a, ld, l, nil)
 }
 
+// bytes is the file as p was read from it.
+func (s source) bytes(p picture) ([]byte, error) {
+	if p.read != nil {
+		return p.read, nil
+	}
+	return readBounded(s.path)
+}
+
+// load has libvips read the header, of the file or of data in its place.
 func (s source) load(a *arena, ld loader, l loading, data []byte) (picture, error) {
 	path := C.CString(s.path)
 	defer C.free(unsafe.Pointer(path))
@@ -80,29 +84,15 @@ func (s source) load(a *arena, ld loader, l loading, data []byte) (picture, erro
 	}
 	if data != nil {
 		in.buf, in.len = C.CBytes(data), C.size_t(len(data))
-		a.buffers = append(a.buffers, in.buf)
 	}
 	var out *C.VipsImage
 	bad := C.nf_load(&in, &out)
+	if in.buf != nil && bad != 0 {
+		C.free(in.buf)
+	} else if in.buf != nil {
+		a.buffers = append(a.buffers, in.buf)
+	}
 	return a.own("load", bad, out)
-}
-
-// openMended reads a HEIC that libheif refused without the references that it stumbled over.
-func (s source) openMended(a *arena, ld loader, l loading) (picture, error) {
-	refused := pipeline.Refuse(pipeline.CodeUnsupportedType,
-		"this HEIC holds more auxiliary pictures than the decoder takes (%q); send it as JPEG", tooManyAux)
-	data, err := readBounded(s.path)
-	if err != nil {
-		return picture{}, err
-	}
-	if !withoutCrowdedAux(data) {
-		return picture{}, refused
-	}
-	p, err := s.load(a, ld, l, data)
-	if err != nil {
-		return picture{}, refused
-	}
-	return p, nil
 }
 
 // readBounded reads a file of at most maxRead bytes.

@@ -21,7 +21,7 @@ func (s source) tagged(p picture) (picture, error) {
 
 func (s source) colourOf(p picture) []byte {
 	if s.typ == pipeline.TypeHEIC || s.typ == pipeline.TypeAVIF {
-		data, err := readBounded(s.path)
+		data, err := s.bytes(p)
 		if err != nil {
 			return nil
 		}
