@@ -31,6 +31,7 @@ var layers = map[string]int{
 	"pipeline/webhooksign":  1,
 	"transcode":             1,
 	"transcode/icu":         1,
+	"moderation/calibrate":  2,
 	"moderation/models":     2,
 	"moderation/onnx":       2,
 	"moderation/tfjs":       2,

@@ -14,6 +14,8 @@ type modelsCmd struct {
 	Fetch  modelsFetchCmd  `cmd:"" help:"Install and convert models, and ONNX Runtime; what is there already is left alone."`
 	List   modelsListCmd   `cmd:"" help:"List the models that can be fetched."`
 	Verify modelsVerifyCmd `cmd:"" help:"Check fetched models against their digests."`
+
+	Calibrate calibrateCmd `cmd:"" help:"Find thresholds from your own lawful, labelled scores."`
 }
 
 type modelsFetchCmd struct {
