@@ -36,6 +36,15 @@ func itemStages() []stage {
 	}
 }
 
+// StageNames returns the stages an item goes through, in order, as Progress names them.
+func StageNames() []string {
+	var names []string
+	for _, s := range itemStages() {
+		names = append(names, s.name)
+	}
+	return names
+}
+
 func (it *itemRun) check(context.Context) error { return it.item.ValidateEdits() }
 
 // fetch copies the original into the workspace.

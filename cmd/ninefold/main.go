@@ -35,6 +35,7 @@ type cli struct {
 
 	Process  processCmd  `cmd:"" help:"Run one message here: no Redis, no S3, the same pipeline."`
 	Worker   workerCmd   `cmd:"" help:"Take jobs from the queue until told to stop."`
+	Dev      devCmd      `cmd:"" help:"Run everything here, with a web console: no Redis, no S3."`
 	Submit   submitCmd   `cmd:"" help:"Queue a job."`
 	Status   statusCmd   `cmd:"" help:"Say how a job stands."`
 	Parts    partsCmd    `cmd:"" help:"Print what one recipient, or the sender, may see of a message."`

@@ -25,6 +25,8 @@ import (
 type service struct {
 	pipeline *pipeline.Pipeline
 	engines  *sandbox.Pool
+	policy   *moderation.Policy
+	caps     pipeline.ByteCaps // of an upload
 	closers  []func() error
 }
 
@@ -59,12 +61,13 @@ func openService(a *app, e EngineSettings, m ModelSettings, sources pipeline.Sou
 		return nil, errors.Join(err, s.Close())
 	}
 	s.closers = append(s.closers, s.engines.Close)
-	policy, err := moderation.NewPolicy(moderation.DefaultConfig())
-	if err != nil {
+	if s.policy, err = moderation.NewPolicy(moderation.DefaultConfig()); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.pipeline, err = pipeline.New(e.pipeline(profile), pipeline.Deps{
-		Sources: sources, Store: store, Processors: s.engines, Moderator: moderator, Policy: policy, Log: log, Now: time.Now,
+	settings := e.pipeline(profile)
+	s.caps = settings.MaxBytes
+	s.pipeline, err = pipeline.New(settings, pipeline.Deps{
+		Sources: sources, Store: store, Processors: s.engines, Moderator: moderator, Policy: s.policy, Log: log, Now: time.Now,
 	})
 	if err != nil {
 		return nil, errors.Join(err, s.Close())

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 
+	"github.com/ninefold/ninefold/cmd/ninefold/console"
 	"github.com/ninefold/ninefold/pipeline"
 	"github.com/ninefold/ninefold/queue"
 )
@@ -47,7 +49,12 @@ func (c *workerCmd) Run(a *app) error {
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
-	admin, err := startAdmin(c.AdminSettings, cfg.Log, c.mounts())
+	client, err := queue.NewClient(cfg)
+	if err != nil {
+		return errors.Join(err, server.Shutdown(a.ctx))
+	}
+	defer client.Close()
+	admin, err := startAdmin(c.AdminSettings, cfg.Log, c.mounts(client, store, svc, cfg.Log))
 	if err != nil {
 		return errors.Join(err, server.Shutdown(a.ctx))
 	}
@@ -57,8 +64,11 @@ func (c *workerCmd) Run(a *app) error {
 }
 
 // mounts is everything the admin port serves: a new page is a line here.
-func (c *workerCmd) mounts() []mount {
-	return []mount{}
+func (c *workerCmd) mounts(client *queue.Client, store pipeline.Store, svc *service, log *slog.Logger) []mount {
+	pages := console.New(consoleConfig(client, store, svc, c.ModelSettings, log))
+	return []mount{
+		{pattern: "/console/", token: true, handler: http.StripPrefix("/console", pages)}, // read-only: no store for uploads
+	}
 }
 
 // ready refuses to take jobs that this deployment could only fail. The queue checks Redis itself.

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/ninefold/ninefold/cmd/ninefold/console"
+	"github.com/ninefold/ninefold/cmd/ninefold/guard"
+	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/pipeline/filestore"
+	"github.com/ninefold/ninefold/queue"
+)
+
+// devCmd runs everything in one process, for looking at it: embedded Redis, a directory store, a worker and the web console.
+type devCmd struct {
+	Addr  string `help:"Address of the console; one that others can reach needs a token." default:"127.0.0.1:9900" placeholder:"HOST:PORT"`
+	Token string `help:"Opens the console, 16 characters or more. Set it in the environment." json:"-" secret:""`
+	Store string `help:"Directory of uploads and parts; they stay there." default:"ninefold-store" placeholder:"DIR"`
+
+	EngineSettings `embed:"" group:"engine"`
+	ModelSettings  `embed:"" group:"models"`
+}
+
+// devPoll is how soon a job is taken: nobody else uses this Redis, and somebody is looking.
+const devPoll = 20 * time.Millisecond
+
+func (c *devCmd) Run(a *app) error {
+	store, err := filestore.Open(c.Store)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	svc, err := openService(a, c.EngineSettings, c.ModelSettings, store, store)
+	if err != nil {
+		return err
+	}
+	defer svc.Close()
+	url, stop, err := queue.StartEmbedded()
+	if err != nil {
+		return err
+	}
+	defer stop()
+	cfg := queue.DefaultConfig()
+	cfg.RedisURL, cfg.Embedded, cfg.Log, cfg.Poll, cfg.Drain = url, true, a.log.logger(a), devPoll, time.Second
+	return c.run(a, cfg, svc, store)
+}
+
+// run serves the console beside a worker until it is told to stop.
+func (c *devCmd) run(a *app, cfg queue.Config, svc *service, store pipeline.Store) error {
+	client, err := queue.NewClient(cfg)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	server, err := queue.NewServer(cfg, svc.pipeline)
+	if err != nil {
+		return err
+	}
+	pages, err := c.pages(consoleConfig(client, store, svc, c.ModelSettings, cfg.Log))
+	if err == nil {
+		var page *admin
+		if page, err = serve(c.Addr, cfg.Log, pages); err == nil {
+			defer page.Close()
+			fmt.Fprintf(a.stdout, "Ninefold console: http://%s/\nUploads and parts stay in %s; the queue is in this process and forgets its jobs when it ends (Ctrl-C).\n",
+				page.addr, c.Store)
+		}
+	}
+	if err != nil {
+		return errors.Join(err, server.Shutdown(a.ctx))
+	}
+	return together(a.ctx, server.Run, func(ctx context.Context) error { return queue.Subscribe(ctx, cfg, told(a)) })
+}
+
+// together runs both until ctx ends or one of them does.
+func together(ctx context.Context, one, other func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 2)
+	for _, f := range []func(context.Context) error{one, other} {
+		go func() {
+			defer cancel()
+			ended <- f(ctx)
+		}()
+	}
+	return errors.Join(<-ended, <-ended)
+}
+
+// told prints a line for every finished message: the event that a messaging product would receive.
+func told(a *app) func(context.Context, queue.Event) error {
+	return func(_ context.Context, e queue.Event) error {
+		m := e.Manifest
+		_, err := fmt.Fprintf(a.stdout, "%s %s: %s, %d parts, %s\n", queue.EventType, m.JobID, m.Status, len(m.Parts),
+			m.FinishedAt.Sub(m.CreatedAt).Round(time.Millisecond))
+		return err
+	}
+}
+
+// pages puts the guard before the console that addr needs.
+func (c *devCmd) pages(cfg console.Config) (http.Handler, error) {
+	cfg.Uploads = cfg.Store
+	cfg.About.Note = "Development: the queue keeps nothing when this process ends"
+	page := console.New(cfg)
+	if c.Token == "" {
+		if !guard.IsLoopback(c.Addr) {
+			return nil, &exitError{exitUsage, fmt.Errorf("--addr %s can be reached by others; set --token, or use 127.0.0.1", c.Addr)}
+		}
+		return guard.Loopback(page), nil
+	}
+	return AdminSettings{AdminToken: c.Token}.handler([]mount{{pattern: "/", token: true, handler: page}})
+}
+
+// consoleConfig is a console that shows what the store and the queue hold.
+func consoleConfig(client *queue.Client, store pipeline.Store, svc *service, m ModelSettings, log *slog.Logger) console.Config {
+	return console.Config{
+		Jobs: client, Store: store, Caps: svc.caps, Policy: svc.policy, NewID: func() string { return ulid.Make().String() },
+		About: console.About{Version: version, Model: m.Model}, Log: log,
+	}
+}
