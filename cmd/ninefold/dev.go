@@ -30,6 +30,9 @@ type devCmd struct {
 // devPoll is how soon a job is taken: nobody else uses this Redis, and somebody is looking.
 const devPoll = 20 * time.Millisecond
 
+// devRetry is the pause before another try: whoever looks wants to see how it ends.
+const devRetry = time.Second
+
 func (c *devCmd) Run(a *app) error {
 	store, err := filestore.Open(c.Store)
 	if err != nil {
@@ -48,6 +51,7 @@ func (c *devCmd) Run(a *app) error {
 	defer stop()
 	cfg := queue.DefaultConfig()
 	cfg.RedisURL, cfg.Embedded, cfg.Log, cfg.Poll, cfg.Drain = url, true, a.log.logger(a), devPoll, time.Second
+	cfg.Attempts, cfg.RetryFirst, cfg.RetryMost = 3, devRetry, devRetry
 	return c.run(a, cfg, svc, store)
 }
 
@@ -67,8 +71,8 @@ func (c *devCmd) run(a *app, cfg queue.Config, svc *service, store pipeline.Stor
 		var page *admin
 		if page, err = serve(c.Addr, cfg.Log, pages); err == nil {
 			defer page.Close()
-			fmt.Fprintf(a.stdout, "Ninefold console: http://%s/\nUploads and parts stay in %s; the queue is in this process and forgets its jobs when it ends (Ctrl-C).\n",
-				page.addr, c.Store)
+			fmt.Fprintf(a.stdout, "Ninefold console: http://%s/\n", page.addr)
+			fmt.Fprintf(a.stdout, "Uploads and parts stay in %s. The queue is in this process: it forgets its jobs when it ends (Ctrl-C).\n", c.Store)
 		}
 	}
 	if err != nil {

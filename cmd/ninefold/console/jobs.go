@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -110,16 +111,19 @@ func (c *console) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	ctx, cancel := context.WithCancel(r.Context())
-	changes, ended := make(chan queue.Status), make(chan error, 1)
+	changes, ended := make(chan queue.Status), make(chan struct{})
 	go func() {
+		defer close(ended)
+		defer close(changes)
 		_, err := c.Jobs.Wait(ctx, r.PathValue("job"), func(s queue.Status) {
 			select {
 			case changes <- s:
 			case <-ctx.Done():
 			}
 		})
-		ended <- err
-		close(changes)
+		if err != nil && ctx.Err() == nil {
+			c.Log.Warn("console: a job can no longer be followed", slog.Any("error", err))
+		}
 	}()
 	stream(w, changes)
 	cancel()

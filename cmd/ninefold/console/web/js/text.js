@@ -14,7 +14,7 @@ export function clock(seconds) {
 export const kinds = { photo: "Photo", video: "Video", voice: "Voice note", auto: "File" };
 export const ages = { adult: "Adult", "16_17": "16 or 17", under_16: "Under 16", unknown: "Age unknown" };
 export const filters = { off: "Filter off", blur: "Filter: blur", hide: "Filter: hide" };
-export const contacts = { accepted: "Accepted contact", new: "New contact", blocked: "Blocked the sender" };
+export const contacts = { accepted: "Accepted", new: "New contact", blocked: "Blocked" };
 
 export const actions = {
   deliver: "Delivered",

@@ -10,7 +10,7 @@ export function tile(item, remove) {
   const bar = el("div", { class: "bar", "aria-hidden": "true" });
   const node = el(
     "li",
-    { class: `tile ${item.looks}`, "data-item": item.id },
+    { class: `tile is-${item.looks}`, "data-item": item.id },
     el("div", { class: "thumb" }, thumb(item), el("span", { class: "badge" }, icon(item.looks), kinds[item.looks]), bar),
     el("div", { class: "tile-body" }, el("p", { class: "file", text: item.file.name }), state, fields(item), tools(item, name, remove)),
   );

@@ -15,7 +15,7 @@ function one(part, index) {
   const f = part.moderation;
   const frames = f.frames;
   return el("div", { class: "scores", "data-item": part.item_id },
-    el("p", {}, el("strong", { text: `${kinds[part.kind]} ${index + 1}` }), " ", el("span", { class: `chip level ${f.level}`, text: f.level }),
+    el("p", {}, el("strong", { text: `${kinds[part.kind]} ${index + 1}` }), " ", el("span", { class: `chip ${f.level}`, text: f.level }),
       frames && el("span", { class: "muted", text: ` ${frames.scored} of ${frames.planned} frames` })),
     frames?.timeline ? plot(frames, part.duration_ms) : f.scores ? meters(f.scores) : el("p", { class: "muted", text: `No scores: ${f.status}` }),
     f.model && el("p", { class: "muted model" }, el("code", { text: f.model.id })));

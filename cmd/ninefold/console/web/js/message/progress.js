@@ -1,18 +1,20 @@
 // Where each item is, live.
 import { announce, el, fresh } from "../dom.js";
 import { icon } from "../icon.js";
-import { kinds, states } from "../text.js";
+import { kinds } from "../text.js";
+
+const waits = { queued: "Waiting for a worker", running: "Fetched, decoded once, screened and checked before anything is stored" };
 
 export function progress(detail, stages) {
   const items = detail.job?.items ?? [];
   const rows = new Map(items.map((it, i) => [it.id, row(it, i, stages)]));
   const said = el("p", { class: "muted", role: "status" });
   const node = el("section", { class: "card progress", "aria-label": "Progress" },
-    el("h2", { text: "In work" }), said, el("ol", { class: "tracks" }, [...rows.values()].map((r) => r.node)));
+    el("h2", { text: "Stages" }), said, el("ol", { class: "tracks" }, [...rows.values()].map((r) => r.node)));
   let last = "";
   function show(status) {
     for (const p of status.items) rows.get(p.item_id)?.show(p);
-    const now = status.state === "retrying" ? `Trying again: ${status.last_error}` : states[status.state];
+    const now = status.state === "retrying" ? `Trying again soon: ${status.last_error}` : (waits[status.state] ?? "");
     if (now !== last) {
       fresh(said, now);
       announce(now);
