@@ -3,7 +3,10 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
+	"image"
+	"image/color"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,14 +38,34 @@ func (s scene) read(t *testing.T, name string) []byte {
 	return data
 }
 
-// exifSegment is an APP1 segment with a maker's name and a GPS directory.
+// exifSegment is an APP1 segment with a maker's name and note, a GPS directory and a thumbnail.
 func exifSegment() []byte {
 	be := binary.BigEndian
-	b := []byte("Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x02")
-	b = append(b, 0x01, 0x0f, 0, 2, 0, 0, 0, 12, 0, 0, 0, 38) // Make
-	b = append(b, 0x88, 0x25, 0, 4, 0, 0, 0, 1, 0, 0, 0, 50)  // GPS
-	b = append(append(b, 0, 0, 0, 0), secret+"\x00"...)
-	b = append(b, 0, 1, 0, 1, 0, 2, 0, 0, 0, 2, 'N', 0, 0, 0, 0, 0, 0, 0) // GPSLatitudeRef
+	text := secret + "\x00"
+	thumb := "\xff\xd8\xff\xfe\x00\x0d" + secret + "\xff\xd9"
+	const header = 8
+	makeAt := uint32(header + 2 + 3*12 + 4)
+	exifAt := makeAt + uint32(len(text))
+	gpsAt := exifAt + 2 + 12 + 4 + uint32(len(text))
+	secondAt := gpsAt + 2 + 12 + 4
+	b := []byte("Exif\x00\x00MM\x00*\x00\x00\x00\x08")
+	entry := func(tag, typ uint16, count, value uint32) {
+		b = be.AppendUint32(be.AppendUint32(be.AppendUint16(be.AppendUint16(b, tag), typ), count), value)
+	}
+	b = be.AppendUint16(b, 3)
+	entry(0x010f, 2, uint32(len(text)), makeAt)
+	entry(0x8769, 4, 1, exifAt)
+	entry(0x8825, 4, 1, gpsAt)
+	b = append(be.AppendUint32(b, secondAt), text...)
+	b = be.AppendUint16(b, 1)
+	entry(0x927c, 7, uint32(len(text)), exifAt+2+12+4) // the maker's note
+	b = append(be.AppendUint32(b, 0), text...)
+	b = be.AppendUint16(b, 1)
+	entry(0x0001, 2, 2, 'N'<<24) // GPSLatitudeRef
+	b = be.AppendUint16(be.AppendUint32(b, 0), 2)
+	entry(0x0201, 4, 1, secondAt+2+24+4) // the thumbnail
+	entry(0x0202, 4, 1, uint32(len(thumb)))
+	b = append(be.AppendUint32(b, 0), thumb...)
 	return append(be.AppendUint16([]byte{0xff, 0xe1}, uint16(len(b)+2)), b...)
 }
 
@@ -175,6 +198,83 @@ func TestNoMetadataOfAnyFormatLeaves(t *testing.T) {
 			}
 		})
 	}
+}
+
+// lettersAlike is the share of a caption's white pixels that must be white in the other medium, too, there or beside: encoders differ at edges,
+// and a video's overlay lies on whole chroma samples.
+const lettersAlike = 0.95
+
+// whiteIn is the share of a's white pixels that b has, and how many there are.
+func whiteIn(a, b image.Image) (share float64, all int) {
+	bright := func(img image.Image, x, y int) uint8 { return color.GrayModel.Convert(img.At(x, y)).(color.Gray).Y }
+	found := 0
+	for y := range a.Bounds().Dy() {
+		for x := range a.Bounds().Dx() {
+			if bright(a, x, y) < 220 {
+				continue
+			}
+			all++
+			most := uint8(0)
+			for d := range 9 {
+				most = max(most, bright(b, x+d%3-1, y+d/3-1))
+			}
+			if most >= 190 {
+				found++
+			}
+		}
+	}
+	return float64(found) / float64(max(1, all)), all
+}
+
+// One caption card serves both: the same words on the same grey, as a photo and as a video, are the same picture.
+func TestCaptionIsTheSameOnPhotoAndVideo(t *testing.T) {
+	setUp(t)
+	s := newScene(t)
+	grey := filepath.Join(s.dir, "grey.png")
+	tool(t, "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=0x808080:s=640x480:d=1", "-frames:v", "1", grey)
+	tool(t, "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=0x808080:s=640x480:r=10:d=2", "-c:v", "libx264", "-pix_fmt", "yuv420p", filepath.Join(s.dir, "grey.mp4"))
+	for _, style := range []string{"bar", "outline"} {
+		edit := fmt.Sprintf(`{"op": "caption", "text": "lake day 🛶 สวัสดีชาวโลก שלום", "position": "bottom", "style": %q}`, style)
+		out := t.TempDir()
+		m := call(t.Context(), "process", "--model", "none", "--job", s.job(t, item("i1", "photo", "grey.png", edit)+","+item("i2", "video", "grey.mp4", edit)),
+			"--out", out, "--json").want(t, exitOK).manifest(t)
+		frame := filepath.Join(t.TempDir(), "frame.png")
+		tool(t, "ffmpeg", "-v", "error", "-ss", "1", "-i", filepath.Join(out, rendition(t, m.Parts[1], "playback").Key), "-frames:v", "1", frame)
+		photo, video := opened(t, filepath.Join(out, rendition(t, m.Parts[0], "display").Key)), opened(t, frame)
+		if photo.Bounds() != video.Bounds() || photo.Bounds().Size() != image.Pt(640, 480) {
+			t.Fatalf("%s: %v and %v", style, photo.Bounds(), video.Bounds())
+		}
+		for what, pair := range map[string][2]image.Image{"photo": {photo, video}, "video": {video, photo}} {
+			if share, all := whiteIn(pair[0], pair[1]); all < 400 || share < lettersAlike {
+				t.Errorf("%s: of the %s's %d white pixels the other has %.0f %%", style, what, all, 100*share)
+			}
+		}
+	}
+}
+
+func rendition(t *testing.T, p pipeline.Part, name string) pipeline.Rendition {
+	t.Helper()
+	for _, r := range p.Renditions {
+		if r.Name == name {
+			return r
+		}
+	}
+	t.Fatalf("%s has no rendition %s", p.ItemID, name)
+	return pipeline.Rendition{}
+}
+
+func opened(t *testing.T, path string) image.Image {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	img, _, err := image.Decode(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
 }
 
 // What is no picture gets a code whatever it is called, and what is another medium is told so.

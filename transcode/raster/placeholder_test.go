@@ -5,10 +5,14 @@ import (
 	"image"
 	"image/color"
 	"math"
+	"os/exec"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/bbrks/go-blurhash"
+	"github.com/disintegration/imaging"
 	"github.com/galdor/go-thumbhash"
 
 	"github.com/ninefold/ninefold/pipeline"
@@ -70,6 +74,71 @@ func TestPlaceholderAgreesWithTheReferences(t *testing.T) {
 			t.Errorf("%s %d×%d: thumbhash %s, want %s", tt.name, tt.w, tt.h, got.Thumbhash, tt.thumb)
 		}
 	}
+}
+
+// fixtureOf opens a picture that a module brings along with its published hash, from the module cache.
+func fixtureOf(t *testing.T, module, name string) *image.NRGBA {
+	t.Helper()
+	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+	if err != nil {
+		t.Skipf("the sources of %s cannot be found: %v", module, err)
+	}
+	img, err := imaging.Open(filepath.Join(strings.TrimSpace(string(dir)), name))
+	if err != nil {
+		t.Skipf("%s has no picture %s here: %v", module, name, err)
+	}
+	return imaging.Clone(img)
+}
+
+// The pictures and hashes are those that evanw publishes with thumbhash; firefox.png is half transparent.
+func TestPublishedThumbhashes(t *testing.T) {
+	for name, want := range map[string]string{
+		"data/sunrise.jpg": "1QcSHQRnh493V4dIh4eXh1h4kJUI", "data/firefox.png": "YJqGPQw7sFlslqhFafSE+Q6oJ1h2iHB2Rw==",
+	} {
+		got, err := Placeholder(fixtureOf(t, "github.com/galdor/go-thumbhash", name))
+		if err != nil || got.Thumbhash != want {
+			t.Errorf("%s: %s, published %s (%v)", name, got.Thumbhash, want, err)
+		}
+	}
+}
+
+// blurLevels is how far, of 255, the blurhash of a picture shrunk first may show a quarter of it, in the mean, from that of all its pixels: a
+// shrunk pixel is a mean of stored values, a blurhash one of light.
+const blurLevels = 8
+
+// The picture and its hash of 4 × 3 components stand in the tests of woltapp's ports. A square has 4 × 4 in ours: the published part
+// comes out to the letter, and the picture shrunk first, as Placeholder does, shows the same.
+func TestPublishedBlurhash(t *testing.T) {
+	const published = "LFE.@D9F01_2%L%MIVD*9Goe-;WB"
+	img := fixtureOf(t, "github.com/bbrks/go-blurhash", "fixtures/test.png")
+	if got, err := blurhash.Encode(4, 3, img); err != nil || got != published {
+		t.Errorf("%s, published %s (%v)", got, published, err)
+	}
+	whole, err := blurhash.Encode(4, 4, img)
+	if err != nil || whole[1:len(published)] != published[1:] {
+		t.Fatalf("%s does not begin like the published %s (%v)", whole, published, err)
+	}
+	got, err := Placeholder(img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, shown := hashMeans(t, whole), hashMeans(t, got.Blurhash)
+	for q := range want {
+		for i := range want[q] {
+			if math.Abs(shown[q][i]-want[q][i]) > blurLevels {
+				t.Errorf("%s: quarter %d channel %d shows %.0f, of all pixels %.0f", got.Blurhash, q, i, shown[q][i], want[q][i])
+			}
+		}
+	}
+}
+
+func hashMeans(t *testing.T, hash string) [4][3]float64 {
+	t.Helper()
+	pic, err := blurhash.Decode(hash, 32, 32, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return quarterMeans(pic)
 }
 
 // hashTolerance is how far, of 255, a decoded hash's mean over a quarter may lie from the picture's: both keep a few frequencies.

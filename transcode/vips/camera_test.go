@@ -62,6 +62,7 @@ func TestWhatHangsBehindAJPEG(t *testing.T) {
 		"MPO":          append(withSegment(first, 0xe2, mpf(len(first), len(second))), second...),
 		"motion photo": append(withSegment(first, 0xe1, motion), video...),
 		"gain map":     append(withSegment(first, 0xe1, gainMap), second...),
+		"Live Photo":   withSegment(jpegOf(t, card(cardW, cardH)), 0xe1, livePhotoExif()),
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, f := staged(t, data)
@@ -84,6 +85,31 @@ func TestWhatHangsBehindAJPEG(t *testing.T) {
 			}
 		})
 	}
+}
+
+// livePhotoExif has Apple's maker note with the identifier that ties the still to its video, and a thumbnail.
+func livePhotoExif() []byte {
+	be := binary.BigEndian
+	b := []byte("Exif\x00\x00MM\x00*\x00\x00\x00\x08")
+	entry := func(tag, typ uint16, count, value uint32) {
+		b = be.AppendUint32(be.AppendUint32(be.AppendUint16(be.AppendUint16(b, tag), typ), count), value)
+	}
+	const exifIFD = 8 + 2 + 12 + 4
+	const noteAt = exifIFD + 2 + 12 + 4
+	note := be.AppendUint16([]byte("Apple iOS\x00\x00\x01MM"), 1)
+	note = be.AppendUint32(be.AppendUint32(be.AppendUint16(be.AppendUint16(note, 0x11), 2), 37), 32)
+	note = append(append(note, 0, 0, 0, 0), "SecretMaker-AAAA-BBBB-CCCC-0123456789\x00"...)
+	thumb := []byte("\xff\xd8\xff\xfe\x00\x0fSecretComment\xff\xd9")
+	secondAt := uint32(noteAt + len(note))
+	b = be.AppendUint16(b, 1)
+	entry(tagExifIFD, 4, 1, exifIFD)
+	b = be.AppendUint16(be.AppendUint32(b, secondAt), 1)
+	entry(0x927c, 7, uint32(len(note)), noteAt)
+	b = append(be.AppendUint32(b, 0), note...)
+	b = be.AppendUint16(b, 2)
+	entry(0x0201, 4, 1, secondAt+2+24+4) // where the thumbnail is
+	entry(0x0202, 4, 1, uint32(len(thumb)))
+	return append(be.AppendUint32(b, 0), thumb...)
 }
 
 // mpf is the index of a multi-picture file of two, as CIPA DC-007 has it.

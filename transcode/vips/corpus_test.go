@@ -45,6 +45,7 @@ func colourCorpus(t *testing.T) map[string]colourCase {
 		"HEIC, turned":    {turnedHEIC, nil},
 		"HEIC, P3 by box": {p3HEIC, nil},
 		"AVIF":            {heif("-A", "-q", "95", "-p", "chroma=444"), nil},
+		"AVIF, turned":    {turnedAVIF, nil},
 	}
 }
 
@@ -136,15 +137,12 @@ func nclx(primaries, transfer uint16) []byte {
 
 // turnedHEIC turns by its own boxes, and its Exif says the same, as an iPhone's does: it must not be turned twice.
 func turnedHEIC(t *testing.T, img image.Image, o int) []byte {
-	data := heif("-q", "95", "-p", "chroma=444")(t, img, o)
-	var boxes [][]byte
-	if angle := map[int]byte{3: 2, 5: 1, 6: 3, 7: 3, 8: 1}[o]; angle > 0 {
-		boxes = append(boxes, boxOf("irot", []byte{angle}))
-	}
-	if axis, mirrored := map[int]byte{2: 1, 4: 0, 5: 0, 7: 0}[o]; mirrored {
-		boxes = append(boxes, boxOf("imir", []byte{axis}))
-	}
-	return withProperties(t, data, boxes...)
+	return withProperties(t, heif("-q", "95", "-p", "chroma=444")(t, img, o), turnedBy(o)...)
+}
+
+// turnedAVIF is turnedHEIC for AVIF.
+func turnedAVIF(t *testing.T, img image.Image, o int) []byte {
+	return withProperties(t, heif("-A", "-q", "95", "-p", "chroma=444")(t, img, o), turnedBy(o)...)
 }
 
 func boxOf(kind string, body []byte) []byte {
