@@ -12,6 +12,7 @@ require (
 	github.com/cloudevents/sdk-go/v2 v2.16.2
 	github.com/disintegration/imaging v1.6.2
 	github.com/dop251/goja v0.0.0-20260917113740-793a2a65c13b
+	github.com/elastic/go-seccomp-bpf v1.6.0
 	github.com/galdor/go-thumbhash v1.0.0
 	github.com/go-text/typesetting v0.3.5
 	github.com/google/go-cmp v0.7.0

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"syscall"
 	"time"
 
 	"github.com/ninefold/ninefold/pipeline"
 	"github.com/ninefold/ninefold/queue"
-	"github.com/ninefold/ninefold/transcode/sandbox"
 )
 
 // doctorCmd checks what a deployment needs.
@@ -29,7 +29,8 @@ type doctorCmd struct {
 type diagnosis struct {
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
-	Detail string `json:"detail"` // what was found, or which setting to change
+	Detail string `json:"detail"`         // what was found, or which setting to change
+	Warn   bool   `json:"warn,omitempty"` // it works, with less than it should have
 }
 
 // examinations is everything doctor looks at, in order.
@@ -63,8 +64,11 @@ func (c *doctorCmd) print(w io.Writer, d diagnosis) error {
 		return json.NewEncoder(w).Encode(d)
 	}
 	state := "OK  "
-	if !d.OK {
+	switch {
+	case !d.OK:
 		state = "FAIL"
+	case d.Warn:
+		state = "WARN"
 	}
 	_, err := fmt.Fprintf(w, "%s  %-22s %s\n", state, d.Name, d.Detail)
 	return err
@@ -73,9 +77,9 @@ func (c *doctorCmd) print(w io.Writer, d diagnosis) error {
 // outcome makes one line of a check that either works or names its setting.
 func outcome(name, found string, err error, setting string) []diagnosis {
 	if err != nil {
-		return []diagnosis{{name, false, fmt.Sprintf("%v; change %s", err, setting)}}
+		return []diagnosis{{Name: name, Detail: fmt.Sprintf("%v; change %s", err, setting)}}
 	}
-	return []diagnosis{{name, true, found}}
+	return []diagnosis{{Name: name, OK: true, Detail: found}}
 }
 
 func (c *doctorCmd) engine(ctx context.Context, a *app) []diagnosis {
@@ -83,14 +87,14 @@ func (c *doctorCmd) engine(ctx context.Context, a *app) []diagnosis {
 	if err != nil {
 		return outcome("profile", "", err, "--profile")
 	}
-	cfg := sandbox.DefaultConfig()
-	cfg.Engine, cfg.Warm, cfg.Log = c.Engine, 0, a.log.logger(a)
-	pool, err := sandbox.NewPool(cfg, profile)
+	settings := c.EngineSettings
+	settings.EngineWarm = 0
+	pool, err := settings.pool(slog.New(slog.DiscardHandler), profile) // what it warns of is a line below
 	if err != nil {
-		return outcome("engine", "", err, "--engine")
+		return outcome("engine", "", err, "--engine, --scratch or --sandbox")
 	}
 	defer pool.Close()
-	checks, err := pool.Inspect(ctx, c.Scratch)
+	checks, err := pool.Inspect(ctx)
 	if err != nil {
 		return outcome("engine", "", err, "--engine or --scratch")
 	}

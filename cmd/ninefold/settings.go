@@ -37,6 +37,7 @@ type EngineSettings struct {
 	EngineWarm int    `help:"Engines started ahead of need." default:"2"`
 	Parallel   int    `help:"Items of one message in work at the same time." default:"${cores}"`
 	Scratch    string `help:"Directory for temporary files; swept of dead runs at start." default:"${scratch}" placeholder:"DIR"`
+	Sandbox    string `help:"required = start no engine that the kernel cannot confine (Landlock, seccomp); best_effort = confine as far as it can and say what is missing." default:"best_effort" enum:"required,best_effort"`
 	Profile    string `help:"JSON file that overrides the transcoding profile, key by key." placeholder:"FILE"`
 }
 

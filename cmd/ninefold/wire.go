@@ -100,6 +100,7 @@ func (m ModelSettings) openModel(a *app) (*onnx.Classifier, error) {
 func (e EngineSettings) pool(log *slog.Logger, profile transcode.Profile) (*sandbox.Pool, error) {
 	cfg := sandbox.DefaultConfig()
 	cfg.Engine, cfg.Warm, cfg.Parallel, cfg.Log = e.Engine, e.EngineWarm, e.Parallel, log
+	cfg.Scratch, cfg.Sandbox = e.Scratch, sandbox.Mode(e.Sandbox)
 	if err := errors.Join(cfg.Validate(), e.pipeline(profile).Validate()); err != nil {
 		return nil, &exitError{exitUsage, err}
 	}

@@ -79,7 +79,7 @@ func (c *workerCmd) ready(a *app, svc *service, store, sources pipeline.Store) e
 	if err := checkSources(a.ctx, store, sources); err != nil {
 		return fmt.Errorf("sources: %w; set --sources or the --s3 settings", err)
 	}
-	checks, err := svc.engines.Inspect(a.ctx, c.Scratch)
+	checks, err := svc.engines.Inspect(a.ctx)
 	if err != nil {
 		return fmt.Errorf("%w; set --engine or --scratch", err)
 	}

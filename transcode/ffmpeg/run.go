@@ -85,9 +85,9 @@ func BuildArgs(outputs ...*ff.Stream) (args []string, err error) {
 	return ff.MergeOutputs(outputs...).GetArgs(), nil
 }
 
-// Run starts ffmpeg in a process group of its own, with a clean environment, and waits for it.
+// Run starts ffmpeg with a clean environment and waits for it.
 //
-//  1. When ctx ends the whole group is killed. A deadline is CodeDecodeTimeout; a cancelled ctx returns its own error.
+//  1. When ctx ends it is killed; it starts no process of its own. A deadline is CodeDecodeTimeout; a cancelled ctx returns its own error.
 //  2. An exit with an error is r.Failed (corrupt), CodeEncodeFailed when the log says that the encoder or the muxer failed.
 //  3. A crash or a kill by another is CodeEngineCrashed; the CPU limit is CodeDecodeTimeout.
 //  4. A full disk or a program that cannot be started is our own trouble.
@@ -142,8 +142,8 @@ func (p process) start(ctx context.Context) error {
 	if p.progress != nil {
 		cmd.ExtraFiles = append(append([]*os.File{}, p.run.ExtraFiles...), p.progress)
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	// It stays in the engine's process group, which the worker kills as a whole.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.WaitDelay = waitDelay
 
 	// Pdeathsig follows the thread that started the child: it must outlive the child.

@@ -102,34 +102,34 @@ func TestRunReportsProgress(t *testing.T) {
 	}
 }
 
-// tree starts a program with a child and returns the pids of both once they run.
-func tree(ctx context.Context, t *testing.T) (pids []int, ended <-chan error) {
+// lasting starts a program that does not end and returns its pid once it runs.
+func lasting(ctx context.Context, t *testing.T) (pid int, ended <-chan error) {
 	t.Helper()
 	dir := t.TempDir()
 	fifo := filepath.Join(dir, "ready")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tools := script(t, `sleep 600 & echo $$ $! > ready; wait`)
+	tools := script(t, `echo $$ > ready; exec sleep 600`)
 	done := make(chan error, 1)
 	go func() { done <- tools.Run(ctx, Run{Dir: dir}) }()
 	line, err := os.ReadFile(fifo) // returns when the program has written and closed it
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, field := range strings.Fields(string(line)) {
-		pid, err := strconv.Atoi(field)
-		if err != nil {
-			t.Fatal(err)
-		}
-		pids = append(pids, pid)
+	if pid, err = strconv.Atoi(strings.TrimSpace(string(line))); err != nil {
+		t.Fatal(err)
 	}
-	return pids, done
+	return pid, done
 }
 
-func TestRunKillsTheWholeGroup(t *testing.T) {
+// A program stays in its caller's process group: what ends an engine's group ends it.
+func TestRunKillsItsProgram(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	pids, done := tree(ctx, t)
+	pid, done := lasting(ctx, t)
+	if group, err := syscall.Getpgid(pid); err != nil || group != syscall.Getpgrp() {
+		t.Errorf("it is in group %d, this process in %d (%v)", group, syscall.Getpgrp(), err)
+	}
 	begin := time.Now()
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
@@ -138,9 +138,7 @@ func TestRunKillsTheWholeGroup(t *testing.T) {
 	if took := time.Since(begin); took > time.Second {
 		t.Errorf("cancelling took %v", took)
 	}
-	for _, pid := range pids {
-		waitGone(t, pid)
-	}
+	waitGone(t, pid)
 }
 
 // waitGone waits until a killed process is no more than a zombie of its reaper.

@@ -28,6 +28,25 @@ const (
 // outName is what a file made by an engine may be called.
 var outName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 
+// check looks at everything in an answer that is not a failure.
+func (resp Response) check(req Request) error {
+	switch req.Op {
+	case OpIdentify:
+		if resp.Media == nil {
+			return crashed("identify answered without media")
+		}
+		return checkMedia(*resp.Media)
+	case OpRender:
+		if resp.Rendered == nil {
+			return crashed("render answered with nothing")
+		}
+		return checkRendered(resp.Rendered, req.Out)
+	case OpLook:
+		return checkSamples(resp.Samples, req.Out)
+	}
+	return nil
+}
+
 func checkMedia(m pipeline.Media) error {
 	if m.Width < 0 || m.Height < 0 || m.Frames < 0 || m.Streams < 0 || m.DurationMS < 0 || m.BitRate < 0 {
 		return crashed("identify answered a negative measure")

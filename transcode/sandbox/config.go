@@ -15,6 +15,8 @@ type Config struct {
 	Engine   string // path of ninefold-engine; empty = beside this executable, then PATH. ninefold-voice-engine is looked for beside it
 	Warm     int    // engines started ahead of need
 	Parallel int    // engines of one message at work at the same time
+	Scratch  string // directory for the engines' rooms, best on the file system of the messages' workspaces
+	Sandbox  Mode   // what to do where the kernel lacks a piece of the sandbox
 	Limits   Limits
 	Log      *slog.Logger
 }
@@ -32,6 +34,7 @@ type Limits struct {
 // DefaultConfig returns limits from reliability.md; a video's is generous because a slow machine is no fault of the file.
 func DefaultConfig() Config {
 	return Config{
+		Scratch: filepath.Join(os.TempDir(), "ninefold"), Sandbox: BestEffort,
 		Warm: 2, Parallel: runtime.GOMAXPROCS(0), Log: slog.Default(),
 		Limits: Limits{
 			Start: 20 * time.Second, Identify: 20 * time.Second, Photo: 45 * time.Second, Voice: 60 * time.Second,
@@ -49,11 +52,30 @@ func (c Config) Validate() error {
 	if c.Parallel < 1 || c.Parallel > 64 {
 		wrong = append(wrong, fmt.Errorf("engine parallel: want 1 to 64, got %d", c.Parallel))
 	}
+	if c.Scratch == "" {
+		wrong = append(wrong, fmt.Errorf("scratch: want a directory for temporary files"))
+	}
+	if c.Sandbox != Required && c.Sandbox != BestEffort {
+		wrong = append(wrong, fmt.Errorf("sandbox: want %s or %s, got %q", Required, BestEffort, c.Sandbox))
+	}
 	l := c.Limits
 	if min(l.Start, l.Identify, l.Photo, l.Voice, l.Video, l.Verify) <= 0 {
 		wrong = append(wrong, fmt.Errorf("engine limits: want more than 0 for every request"))
 	}
 	return errors.Join(wrong...)
+}
+
+// allow decides what happens on this kernel.
+func (c Config) allow(s support) error {
+	lack := s.lacks()
+	if lack == nil {
+		return nil
+	}
+	if c.Sandbox == Required {
+		return fmt.Errorf("this kernel lacks %w; run where it is there, or accept less with --sandbox %s", lack, BestEffort)
+	}
+	c.Log.Warn("engines are not fully confined", slog.Any("missing", lack), slog.String("sandbox", string(c.Sandbox)))
+	return nil
 }
 
 // engineName is the program that is looked for.

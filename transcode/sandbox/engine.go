@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"runtime"
 	"sync"
@@ -14,12 +13,15 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ninefold/ninefold/pipeline"
 )
 
 // engine is one child process. It serves one message and one request at a time, and is never asked again after a failure.
 type engine struct {
 	skill  skill
+	room   *room
 	cmd    *exec.Cmd
 	in     io.WriteCloser
 	out    *bufio.Reader
@@ -30,34 +32,67 @@ type engine struct {
 	kill   func()
 }
 
-// start runs an engine program in its own process group. The goroutine that starts it stays on its thread until the child ends,
-// because the kernel sends Pdeathsig when the *thread* that forked ends, not the process.
-func start(path string, can skill) (*engine, error) {
-	e := &engine{skill: can, cmd: exec.Command(path), stderr: &tail{limit: 64 << 10}, done: make(chan struct{})}
-	e.cmd.Env = environment()
-	e.cmd.Dir = os.TempDir()
-	e.cmd.Stderr = e.stderr
-	e.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	e.cmd.WaitDelay = time.Second
-	var err error
-	if e.in, err = e.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	stdout, err := e.cmd.StdoutPipe()
+// start runs an engine program, confined to a room of its own, in its own process group.
+func start(path string, can skill, scratch string, c *confinement) (*engine, error) {
+	r, err := newRoom(scratch)
 	if err != nil {
 		return nil, err
 	}
-	e.out = bufio.NewReader(stdout)
-	e.kill = sync.OnceFunc(e.killGroup)
-	started := make(chan error)
-	go e.life(started)
-	return e, <-started
+	e := &engine{skill: can, room: r, cmd: exec.Command(path), stderr: &tail{limit: 64 << 10}, done: make(chan struct{})}
+	if err := e.start(c); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	if err := limit(e.cmd.Process.Pid); err != nil {
+		e.kill()
+		return nil, err
+	}
+	return e, nil
 }
 
-func (e *engine) life(started chan<- error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	err := e.cmd.Start()
+func (e *engine) start(c *confinement) error {
+	e.cmd.Env = environment(e.room)
+	e.cmd.Dir = e.room.Dir()
+	e.cmd.Stderr = e.stderr
+	e.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	e.cmd.WaitDelay = time.Second
+	in, err := e.cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	out, err := e.cmd.StdoutPipe()
+	if err != nil {
+		return errors.Join(err, in.Close())
+	}
+	e.in, e.out, e.kill = in, bufio.NewReader(out), sync.OnceFunc(e.killGroup)
+	started := make(chan error)
+	onThrowawayThread(func() { e.life(c, started) })
+	if err := <-started; err != nil {
+		return errors.Join(err, in.Close(), out.Close())
+	}
+	return nil
+}
+
+// onThrowawayThread runs f in a goroutine on a thread that ends with it: what the kernel is told about that thread hurts no other
+// goroutine, and Go makes no thread as its copy. The process's first thread cannot end, so it is not used.
+func onThrowawayThread(f func()) {
+	go func() {
+		runtime.LockOSThread() // and never unlocked
+		if unix.Gettid() == unix.Getpid() {
+			onThrowawayThread(f)
+			runtime.UnlockOSThread()
+			return
+		}
+		f()
+	}()
+}
+
+// life starts the process and waits for it on one thread, for two reasons: the process inherits that thread's confinement, and the
+// kernel sends Pdeathsig when the *thread* that forked ends, not the process.
+func (e *engine) life(c *confinement, started chan<- error) {
+	err := c.enter(e.room)
+	if err == nil {
+		err = e.cmd.Start()
+	}
 	started <- err
 	if err != nil {
 		return
@@ -78,13 +113,20 @@ func (e *engine) dead() bool {
 	}
 }
 
+// enginePath is where an engine looks for ffmpeg.
+const enginePath = "/usr/local/bin:/usr/bin:/bin"
+
 // environment is all the engine knows of the outside: no credentials, no settings.
-func environment() []string {
-	return []string{
-		"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/nonexistent", "LANG=C.UTF-8", "TZ=UTC",
+func environment(r *room) []string {
+	env := []string{
+		"PATH=" + enginePath, "HOME=/nonexistent", "LANG=C.UTF-8", "TZ=UTC", "TMPDIR=" + r.path(roomOut),
 		"VIPS_BLOCK_UNTRUSTED=1", // libvips starts before main: it must be there at exec
 		"VIPS_WARNING=1", "VIPS_CONCURRENCY=1", "MALLOC_ARENA_MAX=2",
 	}
+	if len(moduleDirs()) > 0 { // else libvips looks for modules where its builder put them
+		env = append(env, "VIPSHOME="+r.path(roomCodecs))
+	}
+	return env
 }
 
 // killGroup ends the engine and everything it started, and returns when they are reaped.
@@ -94,7 +136,13 @@ func (e *engine) killGroup() {
 		_ = syscall.Kill(-e.cmd.Process.Pid, syscall.SIGKILL)
 		<-e.done
 	}
+	_ = e.room.Close() // what cannot be removed now is swept at the next start
 }
+
+// freeze stops an engine with everything it started: between requests it is given no time to do anything. thaw undoes it.
+func (e *engine) freeze() { _ = syscall.Kill(-e.cmd.Process.Pid, syscall.SIGSTOP) }
+
+func (e *engine) thaw() { _ = syscall.Kill(-e.cmd.Process.Pid, syscall.SIGCONT) }
 
 // call sends one request and waits for its answer. However it ends other than with a result, the engine is dead after it.
 func (e *engine) call(ctx context.Context, req Request, limit time.Duration, progress func(float64)) (Response, error) {
@@ -102,30 +150,43 @@ func (e *engine) call(ctx context.Context, req Request, limit time.Duration, pro
 		Response
 		err error
 	}
+	budget := req.class()
+	known, _ := readProcess(e.cmd.Process.Pid)
+	before := known.cpu
+	if err := grant(e.cmd.Process.Pid, budget, before); err != nil && !e.dead() {
+		e.kill()
+		return Response{}, pipeline.Trouble(pipeline.CodeInternal, "sandbox", err)
+	}
 	replies := make(chan reply, 1)
 	go func() {
 		resp, err := e.exchange(req, progress)
 		replies <- reply{resp, err}
 	}()
-	timer := time.NewTimer(limit)
+	timer, watch := time.NewTimer(limit), time.NewTicker(watchEvery)
 	defer timer.Stop()
-	select {
-	case r := <-replies:
-		if r.err != nil {
-			return Response{}, e.crash(r.err)
+	defer watch.Stop()
+	for {
+		var end error
+		select {
+		case r := <-replies:
+			if r.err != nil {
+				return Response{}, e.crash(r.err)
+			}
+			return r.Response, nil
+		case <-ctx.Done():
+			end = ctx.Err()
+		case <-timer.C:
+			end = timeout("no answer to %s in %s", req.Op, limit)
+		case <-watch.C:
+			over := e.overdrawn(budget, before)
+			if over == nil {
+				continue
+			}
+			end = over
 		}
-		return r.Response, nil
-	case <-ctx.Done():
 		e.kill()
 		<-replies
-		return Response{}, ctx.Err()
-	case <-timer.C:
-		e.kill()
-		<-replies
-		return Response{}, &pipeline.Error{
-			Code: pipeline.CodeDecodeTimeout, Op: string(req.Op), Err: fmt.Errorf("no answer in %s", limit),
-			Message: "decoding took too long; send a smaller or shorter file",
-		}
+		return Response{}, end
 	}
 }
 

@@ -163,7 +163,7 @@ func TestInspectSpeaksOfTheVoiceEngine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		checks, err := pool.Inspect(t.Context(), t.TempDir())
+		checks, err := pool.Inspect(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

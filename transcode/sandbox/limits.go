@@ -2,12 +2,19 @@ package sandbox
 
 import (
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ninefold/ninefold/pipeline"
 )
 
-// selfLimits bound the engine and, inherited, every ffmpeg it starts. reliability.md is the source of the numbers.
-var selfLimits = []struct {
+// hardLimits bound each process of an engine; the worker sets them from outside before it sends the first byte, and the engine cannot
+// raise them (syscalls.go). reliability.md is the source of the numbers.
+//
+// The kernel counts RLIMIT_NPROC per user, all workers of that user together, and never for root: it is a last line, far away. What
+// bounds one engine is the watch (watch.go).
+var hardLimits = []struct {
 	name     string
 	resource int
 	value    uint64
@@ -15,15 +22,59 @@ var selfLimits = []struct {
 	{"core", unix.RLIMIT_CORE, 0},
 	{"file size", unix.RLIMIT_FSIZE, 256 << 20},
 	{"descriptors", unix.RLIMIT_NOFILE, 256},
-	{"address space", unix.RLIMIT_AS, 4 << 30},
-	{"CPU seconds", unix.RLIMIT_CPU, 900}, // nine items of a message may share an engine
+	{"address space", unix.RLIMIT_AS, mostMemory},
+	{"CPU seconds", unix.RLIMIT_CPU, mostCPU},
+	{"processes of the user", unix.RLIMIT_NPROC, 4096},
+	{"locked memory", unix.RLIMIT_MEMLOCK, 0},
+	{"message queues", unix.RLIMIT_MSGQUEUE, 0},
 }
 
-func limitSelf() error {
-	for _, l := range selfLimits {
-		if err := unix.Setrlimit(l.resource, &unix.Rlimit{Cur: l.value, Max: l.value}); err != nil {
+const (
+	mostMemory = 4 << 30 // bytes of address space
+	mostCPU    = 900     // seconds; nine items of a message may share an engine, and a 4K video of three minutes takes 400 on a slow core
+)
+
+// limit sets the hard limits of a process that has just been started.
+func limit(pid int) error {
+	for _, l := range hardLimits {
+		if err := unix.Prlimit(pid, l.resource, &unix.Rlimit{Cur: l.value, Max: l.value}, nil); err != nil {
 			return fmt.Errorf("limit %s to %d: %w", l.name, l.value, err)
 		}
+	}
+	return nil
+}
+
+// class is what one request may take, over all processes of its engine.
+type class struct {
+	cpu    time.Duration
+	memory uint64 // bytes: address space of a process, resident memory of all
+}
+
+var classes = map[pipeline.Kind]class{
+	pipeline.KindPhoto: {cpu: 30 * time.Second, memory: 2 << 30},
+	pipeline.KindVoice: {cpu: 60 * time.Second, memory: mostMemory},
+	pipeline.KindVideo: {cpu: mostCPU * time.Second, memory: mostMemory},
+}
+
+// class tells a request's class by what the worker knows, never by what an engine said of a file.
+func (r Request) class() class {
+	switch {
+	case r.Op == OpRender && r.Plan != nil && r.Plan.Photo != nil, r.Op == OpIdentify && r.File != nil && r.File.Type.Family == pipeline.FamilyImage:
+		return classes[pipeline.KindPhoto]
+	case r.Op == OpRender && r.Plan != nil && r.Plan.Video != nil, r.Op == OpLook:
+		return classes[pipeline.KindVideo]
+	}
+	return classes[pipeline.KindVoice]
+}
+
+// grant sets the soft limits of one request: what the engine starts for it inherits them. used is the engine's CPU time so far.
+func grant(pid int, c class, used time.Duration) error {
+	cpu := min(uint64((used+c.cpu+time.Second-1)/time.Second), mostCPU)
+	if err := unix.Prlimit(pid, unix.RLIMIT_CPU, &unix.Rlimit{Cur: cpu, Max: mostCPU}, nil); err != nil {
+		return fmt.Errorf("limit CPU seconds to %d: %w", cpu, err)
+	}
+	if err := unix.Prlimit(pid, unix.RLIMIT_AS, &unix.Rlimit{Cur: c.memory, Max: mostMemory}, nil); err != nil {
+		return fmt.Errorf("limit address space to %d: %w", c.memory, err)
 	}
 	return nil
 }

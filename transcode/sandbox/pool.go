@@ -17,6 +17,7 @@ import (
 type Pool struct {
 	cfg     Config
 	path    [all + 1]string // of the program for each skill
+	cell    *confinement
 	profile transcode.Profile
 	warm    chan *engine
 	stop    context.CancelFunc
@@ -34,8 +35,16 @@ func NewPool(cfg Config, profile transcode.Profile) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
+	paths := [...]string{sound: findVoiceEngine(path), all: path}
+	cell, err := newConfinement(paths[:]...)
+	if err != nil {
+		return nil, err
+	}
+	if err := cfg.allow(cell.support); err != nil {
+		return nil, err
+	}
 	ctx, stop := context.WithCancel(context.Background())
-	p := &Pool{cfg: cfg, path: [...]string{sound: findVoiceEngine(path), all: path}, profile: profile, warm: make(chan *engine), stop: stop}
+	p := &Pool{cfg: cfg, path: paths, cell: cell, profile: profile, warm: make(chan *engine), stop: stop}
 	for range cfg.Warm {
 		p.filled.Go(func() { p.fill(ctx) })
 	}
@@ -45,7 +54,7 @@ func NewPool(cfg Config, profile transcode.Profile) (*Pool, error) {
 // fill holds one warm engine at a time, ready to be taken.
 func (p *Pool) fill(ctx context.Context) {
 	for ctx.Err() == nil {
-		e, err := start(p.path[all], all)
+		e, err := start(p.path[all], all, p.cfg.Scratch, p.cell)
 		if err != nil {
 			p.cfg.Log.Error("engine does not start", slog.Any("error", err))
 			return // take starts one itself and reports the error to its caller
@@ -53,6 +62,7 @@ func (p *Pool) fill(ctx context.Context) {
 		select {
 		case p.warm <- e:
 		case <-e.done: // died while idle
+			e.kill() // for its room
 			p.cfg.Log.Error("engine died before use", slog.Any("state", e.state), slog.String("stderr", e.stderr.String()))
 			pause(ctx, restartPause)
 		case <-ctx.Done():
@@ -81,7 +91,7 @@ func (p *Pool) take(need skill) (*engine, error) {
 		default:
 		}
 	}
-	e, err := start(p.path[need], need)
+	e, err := start(p.path[need], need, p.cfg.Scratch, p.cell)
 	if err != nil {
 		return nil, pipeline.Trouble(pipeline.CodeInternal, "start engine", err)
 	}
@@ -94,22 +104,18 @@ func (p *Pool) Open(ctx context.Context, ws *pipeline.Workspace) (pipeline.Proce
 }
 
 // Inspect starts an engine of each kind and asks what this machine's libraries can do: for doctor and for start-up.
-func (p *Pool) Inspect(ctx context.Context, scratch string) ([]Check, error) {
-	ws, err := pipeline.NewWorkspace(scratch)
-	if err != nil {
-		return nil, err
-	}
-	defer ws.Close()
-	s := &session{pool: p, ws: ws, slots: make(chan struct{}, 1)}
+func (p *Pool) Inspect(ctx context.Context) ([]Check, error) {
+	s := &session{pool: p, slots: make(chan struct{}, 1)}
 	defer s.Close()
 	resp, err := s.do(ctx, Request{Op: OpInspect}, p.cfg.Limits.Start, nil)
 	if err != nil {
 		return nil, fmt.Errorf("engine %s: %w", p.path[all], err)
 	}
-	return append(resp.Checks, p.inspectVoice(ctx, s)), nil
+	checks := append(resp.Checks, p.inspectVoice(ctx, s))
+	return append(checks, p.cell.support.checks(p.cfg.Sandbox)...), nil
 }
 
-// inspectVoice has the voice engine open a workspace: the least that makes one start and answer. Its ffmpeg is the other one's.
+// inspectVoice has the voice engine open its room: the least that makes one start and answer. Its ffmpeg is the other one's.
 func (p *Pool) inspectVoice(ctx context.Context, s *session) Check {
 	c := Check{Name: "voice engine", OK: true}
 	if p.path[sound] == p.path[all] {

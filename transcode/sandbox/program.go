@@ -10,28 +10,28 @@ import (
 	"github.com/ninefold/ninefold/pipeline"
 )
 
-// RunProgram is the whole of an engine program but what it does with media: it takes its limits on, has open make its handler, and
-// serves the worker until that says goodbye. Every engine program is limited here and nowhere else. It returns the exit status.
+// RunProgram is the whole of an engine program but what it does with media: it has open make its handler, seals itself, and serves
+// the worker until that says goodbye. It returns the exit status. Confined and limited it was by the worker, before it started.
 func RunProgram(name string, open func() (Handler, error)) int {
-	if err := serveLimited(context.Background(), os.Stdin, os.Stdout, open); err != nil {
+	if err := serveSealed(context.Background(), os.Stdin, os.Stdout, open); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		return 1
 	}
 	return 0
 }
 
-func serveLimited(ctx context.Context, in io.Reader, out io.Writer, open func() (Handler, error)) error {
-	if err := limitSelf(); err != nil {
-		return err
-	}
+func serveSealed(ctx context.Context, in io.Reader, out io.Writer, open func() (Handler, error)) error {
 	h, err := open()
 	if err != nil {
+		return err
+	}
+	if err := seal(); err != nil {
 		return err
 	}
 	return Serve(ctx, in, out, h)
 }
 
-// Workplace is the message's workspace as an engine sees it: an engine embeds it.
+// Workplace is the engine's room as the engine sees it: an engine embeds it.
 type Workplace struct {
 	Dir string // absolute; empty until Open
 }

@@ -52,7 +52,8 @@ type Response struct {
 type Check struct {
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
-	Detail string `json:"detail"` // what was found, or what to do
+	Detail string `json:"detail"`         // what was found, or what to do
+	Warn   bool   `json:"warn,omitempty"` // it works, with less than it should have
 }
 
 // Failure is a coded error with its cause, which is for the log only.

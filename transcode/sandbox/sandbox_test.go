@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,8 +20,14 @@ import (
 	"github.com/ninefold/ninefold/transcode"
 )
 
+// badEngineVar names an engine that was built before, for a test that runs where nothing can be built.
+const badEngineVar = "NINEFOLD_TEST_BADENGINE"
+
 // badEngine is the path of testdata/badengine, built once.
 var badEngine = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv(badEngineVar); path != "" {
+		return path, nil
+	}
 	dir, err := os.MkdirTemp("", "badengine-")
 	if err != nil {
 		return "", err
@@ -50,21 +55,21 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// room is a pool with one open message.
-type room struct {
+// hall is a pool with one open message.
+type hall struct {
 	pool *Pool
 	ws   *pipeline.Workspace
 	proc pipeline.Processor
 }
 
-func newRoom(t *testing.T, change func(*Config)) *room {
+func newHall(t *testing.T, change func(*Config)) *hall {
 	t.Helper()
 	path, err := badEngine()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg := DefaultConfig()
-	cfg.Engine, cfg.Warm, cfg.Parallel, cfg.Log = path, 1, 2, slog.New(slog.DiscardHandler)
+	cfg.Engine, cfg.Warm, cfg.Parallel, cfg.Log, cfg.Scratch = path, 1, 2, slog.New(slog.DiscardHandler), t.TempDir()
 	if change != nil {
 		change(&cfg)
 	}
@@ -72,7 +77,7 @@ func newRoom(t *testing.T, change func(*Config)) *room {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ws, err := pipeline.NewWorkspace(t.TempDir())
+	ws, err := pipeline.NewWorkspace(cfg.Scratch)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,22 +91,27 @@ func newRoom(t *testing.T, change func(*Config)) *room {
 		}
 		goleak.VerifyNone(t)
 	})
-	return &room{pool, ws, proc}
+	return &hall{pool, ws, proc}
 }
 
 // render has the engine do what word says.
-func (r *room) render(ctx context.Context, t *testing.T, n int, word string) (*pipeline.Rendered, error) {
+func (r *hall) render(ctx context.Context, t *testing.T, n int, word string) (*pipeline.Rendered, error) {
+	t.Helper()
+	file, plan := r.stage(t, n, word)
+	return r.proc.Render(ctx, file, plan, nil)
+}
+
+func (r *hall) stage(t *testing.T, n int, word string) (pipeline.File, *transcode.Plan) {
 	t.Helper()
 	file, err := pipeline.StageFile(r.ws, fmt.Sprintf("in/%d", n), strings.NewReader(word), int64(len(word)), 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan := &transcode.Plan{Engine: transcode.EngineVersion, Photo: &transcode.PhotoPlan{}}
-	return r.proc.Render(ctx, file, plan, nil)
+	return file, &transcode.Plan{Engine: transcode.EngineVersion, Photo: &transcode.PhotoPlan{}}
 }
 
 func TestWhatAnEngineDoesToItselfIsAResult(t *testing.T) {
-	r := newRoom(t, func(c *Config) { c.Limits.Photo = 5 * time.Second })
+	r := newHall(t, func(c *Config) { c.Limits.Photo = 5 * time.Second })
 	for i, tc := range []struct {
 		word string
 		want pipeline.Code
@@ -123,6 +133,9 @@ func TestWhatAnEngineDoesToItselfIsAResult(t *testing.T) {
 		{"html", pipeline.CodeEngineCrashed},
 		{"text", pipeline.CodeEngineCrashed},
 		{"nothing", pipeline.CodeEngineCrashed},
+		{"link", pipeline.CodeEngineCrashed},
+		{"missing", pipeline.CodeEngineCrashed},
+		{"directory", pipeline.CodeEngineCrashed},
 	} {
 		_, err := r.render(t.Context(), t, i, tc.word)
 		if got := pipeline.AsError(err); got.Code != tc.want || got.Message == "" {
@@ -138,7 +151,7 @@ func TestWhatAnEngineDoesToItselfIsAResult(t *testing.T) {
 }
 
 func TestACrashHurtsItsOwnItemOnly(t *testing.T) {
-	r := newRoom(t, nil)
+	r := newHall(t, nil)
 	words := []string{"fine", "segv", "fine", "exit", "fine", "abrt", "fine", "fine"}
 	errs := make([]error, len(words))
 	var all sync.WaitGroup
@@ -154,7 +167,7 @@ func TestACrashHurtsItsOwnItemOnly(t *testing.T) {
 }
 
 func TestTimeLimit(t *testing.T) {
-	r := newRoom(t, func(c *Config) { c.Limits.Photo = 300 * time.Millisecond })
+	r := newHall(t, func(c *Config) { c.Limits.Photo = 300 * time.Millisecond })
 	_, err := r.render(t.Context(), t, 0, "hang")
 	if got := pipeline.AsError(err).Code; got != pipeline.CodeDecodeTimeout {
 		t.Errorf("%v, want decode_timeout", err)
@@ -162,17 +175,38 @@ func TestTimeLimit(t *testing.T) {
 }
 
 func TestAKillFromOutsideIsNotTheFilesFault(t *testing.T) {
-	r := newRoom(t, nil)
-	if _, err := r.render(t.Context(), t, 0, "killed once"); err != nil {
+	r := newHall(t, nil)
+	file, plan := r.stage(t, 0, "slow")
+	kill := sync.OnceFunc(func() {
+		if err := syscall.Kill(r.first(t).cmd.Process.Pid, syscall.SIGKILL); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := r.proc.Render(t.Context(), file, plan, func(float64) { kill() }); err != nil {
 		t.Errorf("%v, want the second engine to do it", err)
 	}
+}
+
+// first is the message's first engine.
+func (r *hall) first(t *testing.T) *engine {
+	t.Helper()
+	s, ok := r.proc.(*session)
+	if !ok {
+		t.Fatalf("a processor of type %T", r.proc)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.all) == 0 {
+		return nil
+	}
+	return s.all[0]
 }
 
 // cancelWithin is how soon a cancelled request must have ended, its processes included.
 const cancelWithin = time.Second
 
 func TestCancelKillsTheWholeGroup(t *testing.T) {
-	r := newRoom(t, nil)
+	r := newHall(t, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
@@ -189,7 +223,7 @@ func TestCancelKillsTheWholeGroup(t *testing.T) {
 }
 
 func TestCloseKillsTheWholeGroup(t *testing.T) {
-	r := newRoom(t, nil)
+	r := newHall(t, nil)
 	done := make(chan error, 1)
 	go func() {
 		_, err := r.render(t.Context(), t, 0, "child")
@@ -205,21 +239,27 @@ func TestCloseKillsTheWholeGroup(t *testing.T) {
 }
 
 // childPID waits for the engine's child to have been started.
-func (r *room) childPID(t *testing.T) int {
+func (r *hall) childPID(t *testing.T) int {
 	t.Helper()
-	path, err := r.ws.Abs("child")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
-		data, err := os.ReadFile(path)
-		if pid, _ := strconv.Atoi(string(data)); err == nil && pid > 0 {
-			return pid
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); <-time.After(10 * time.Millisecond) {
+		e := r.first(t)
+		if e == nil {
+			continue
 		}
-		<-time.After(10 * time.Millisecond)
+		for _, pid := range groupUsage(e.cmd.Process.Pid).pids {
+			if pid != e.cmd.Process.Pid && program(pid) == "ffmpeg" {
+				return pid
+			}
+		}
 	}
 	t.Fatal("the engine's child did not start")
 	return 0
+}
+
+// program is the name of what a process executes.
+func program(pid int) string {
+	path, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	return filepath.Base(path)
 }
 
 func waitGone(t *testing.T, pid int, deadline time.Time) {
@@ -246,7 +286,7 @@ func running(pid int) bool {
 }
 
 func TestVerdictsAreNotTheEnginesToGive(t *testing.T) {
-	r := newRoom(t, nil)
+	r := newHall(t, nil)
 	got, err := r.render(t.Context(), t, 0, "verdict")
 	if err != nil {
 		t.Fatal(err)
@@ -258,8 +298,8 @@ func TestVerdictsAreNotTheEnginesToGive(t *testing.T) {
 
 func TestEngineSeesNoCredentials(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "do-not-tell")
-	r := newRoom(t, nil)
-	checks, err := r.pool.Inspect(t.Context(), t.TempDir())
+	r := newHall(t, nil)
+	checks, err := r.pool.Inspect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +332,7 @@ func TestConfigNamesEveryMistake(t *testing.T) {
 
 // TestLookIsChecked has an engine answer a look with a sample outside its directory.
 func TestLookIsChecked(t *testing.T) {
-	r := newRoom(t, nil)
+	r := newHall(t, nil)
 	s, ok := r.proc.(*session)
 	if !ok {
 		t.Fatalf("a processor of type %T", r.proc)

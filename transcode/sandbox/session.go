@@ -14,7 +14,7 @@ import (
 	"github.com/ninefold/ninefold/transcode"
 )
 
-// session is the Processor of one message: up to Config.Parallel engines over one workspace. An engine does one request at a
+// session is the Processor of one message: up to Config.Parallel engines, each in its room. An engine does one request at a
 // time, so the file that crashes it is the only one that is hurt; the next request gets another engine.
 type session struct {
 	pool  *Pool
@@ -34,12 +34,9 @@ func (s *session) Identify(ctx context.Context, f pipeline.File) (pipeline.Media
 	if err != nil {
 		return pipeline.Media{}, err
 	}
-	if resp.Media == nil {
-		return pipeline.Media{}, crashed("identify answered without media")
-	}
 	m := *resp.Media
 	m.Size = f.Size // ours, whatever the engine says
-	return m, checkMedia(m)
+	return m, nil
 }
 
 func (s *session) Plan(item pipeline.Item, m pipeline.Media) (pipeline.Plan, error) {
@@ -60,10 +57,7 @@ func (s *session) Render(ctx context.Context, f pipeline.File, plan pipeline.Pla
 	if err != nil {
 		return nil, err
 	}
-	if resp.Rendered == nil {
-		return nil, crashed("render answered with nothing")
-	}
-	return resp.Rendered, checkRendered(resp.Rendered, out)
+	return resp.Rendered, nil
 }
 
 // Look takes the classifier's frames of a video without rendering it: with no moments the key frames of f as plan would deliver them,
@@ -82,7 +76,7 @@ func (s *session) Look(ctx context.Context, f pipeline.File, plan pipeline.Plan,
 	if err != nil {
 		return nil, err
 	}
-	return resp.Samples, checkSamples(resp.Samples, out)
+	return resp.Samples, nil
 }
 
 // outOf is where everything made of f is written.
@@ -112,28 +106,32 @@ func (s *session) do(ctx context.Context, req Request, limit time.Duration, prog
 		return resp, err
 	}
 	s.pool.cfg.Log.Warn("engine was killed from outside; the request is made again", slog.String("op", string(req.Op)))
-	if req.Op == OpRender {
-		if err := s.ws.Remove(req.Out); err != nil {
-			return Response{}, pipeline.Trouble(pipeline.CodeInternal, "scratch", err)
-		}
-	}
 	return s.once(ctx, req, limit, progress)
 }
 
+// once carries what the request is about into an engine's room, asks, and carries the answer's files out.
 func (s *session) once(ctx context.Context, req Request, limit time.Duration, progress func(float64)) (Response, error) {
 	e, err := s.acquire(ctx, req.skill())
 	if err != nil {
 		return Response{}, err
 	}
-	resp, err := e.call(ctx, req, limit, progress)
-	s.release(e)
+	defer s.release(e)
+	inside, err := e.room.furnish(s.ws, req)
 	if err != nil {
 		return Response{}, err
 	}
+	resp, err := e.call(ctx, inside, limit, progress)
+	if err != nil {
+		return Response{}, err
+	}
+	e.freeze() // what it wrote stays as it is while it is carried out
 	if f := resp.Failure; f != nil {
 		return Response{}, s.failed(f)
 	}
-	return resp, nil
+	if err := resp.check(req); err != nil {
+		return Response{}, err
+	}
+	return resp, e.room.collect(s.ws, req.Op, resp)
 }
 
 // failed turns the engine's answer into an error. The engine is not believed: a code that is not in the list, or one that
@@ -152,7 +150,7 @@ func clip(s string, most int) string {
 	return s
 }
 
-// acquire waits for a free slot and returns an engine that works in this message's directory and can do what is needed.
+// acquire waits for a free slot and returns an engine that is this message's and can do what is needed.
 func (s *session) acquire(ctx context.Context, need skill) (*engine, error) {
 	select {
 	case s.slots <- struct{}{}:
@@ -181,9 +179,9 @@ func (s *session) opened(ctx context.Context, need skill) (*engine, error) {
 	return s.welcome(ctx, e)
 }
 
-// welcome has a new engine work in this message's directory.
+// welcome has a new engine work in its room.
 func (s *session) welcome(ctx context.Context, e *engine) (*engine, error) {
-	resp, err := e.call(ctx, Request{Op: OpOpen, Dir: s.ws.Dir()}, s.pool.cfg.Limits.Start, nil)
+	resp, err := e.call(ctx, Request{Op: OpOpen, Dir: e.room.Dir()}, s.pool.cfg.Limits.Start, nil)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -210,10 +208,18 @@ func (s *session) reuse(need skill) *engine {
 	}
 	e := s.idle[at]
 	s.idle = slices.Delete(s.idle, at, at+1)
+	e.thaw()
 	return e
 }
 
 func (s *session) release(e *engine) {
+	if !e.dead() {
+		e.freeze()
+		if err := e.room.clear(); err != nil {
+			s.pool.cfg.Log.Warn("engine's room does not empty", slog.Any("error", err))
+			e.kill()
+		}
+	}
 	s.mu.Lock()
 	if e.dead() {
 		s.pool.cfg.Log.Warn("engine ended", slog.Any("state", e.state))

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -19,10 +20,7 @@ import (
 )
 
 func main() {
-	if err := sandbox.Serve(context.Background(), os.Stdin, os.Stdout, &bad{}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	os.Exit(sandbox.RunProgram("badengine", func() (sandbox.Handler, error) { return &bad{}, nil }))
 }
 
 type bad struct{ dir string }
@@ -53,6 +51,10 @@ func (b *bad) Render(_ context.Context, f pipeline.File, _ *transcode.Plan, out 
 		return nil, err
 	}
 	word := string(bytes.TrimSpace(data))
+	if order := strings.Split(word, "|"); len(order) == 3 && order[0] == "try" {
+		return nil, b.try(order[1], order[2])
+	}
+	progress(1)
 	if deed, ok := deeds[word]; ok {
 		if err := deed(b); err != nil {
 			return nil, err
@@ -65,24 +67,12 @@ func (b *bad) Render(_ context.Context, f pipeline.File, _ *transcode.Plan, out 
 // deeds are the ways to die, or to try not to.
 var deeds = map[string]func(*bad) error{
 	"segv": func(*bad) error { return kill(syscall.SIGSEGV) },
-	"killed once": func(b *bad) error { // as the kernel does when memory is short
-		if _, err := os.Stat(filepath.Join(b.dir, "killed")); err == nil {
-			return nil
-		}
-		if err := os.WriteFile(filepath.Join(b.dir, "killed"), nil, 0o600); err != nil {
-			return err
-		}
-		return kill(syscall.SIGKILL)
-	},
+	"slow": func(*bad) error { time.Sleep(time.Second); return nil },
 	"abrt": func(*bad) error { return kill(syscall.SIGABRT) },
 	"exit": func(*bad) error { os.Exit(3); return nil },
 	"hang": func(*bad) error { time.Sleep(time.Hour); return nil },
-	"child": func(b *bad) error { // leaves its process id and hangs
-		child := exec.Command("sleep", "1000")
-		if err := child.Start(); err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(b.dir, "child"), fmt.Append(nil, child.Process.Pid), 0o600); err != nil {
+	"child": func(*bad) error { // starts one and hangs
+		if err := endless().Start(); err != nil {
 			return err
 		}
 		time.Sleep(time.Hour)
@@ -90,7 +80,7 @@ var deeds = map[string]func(*bad) error{
 	},
 	"stderr": func(*bad) error {
 		line := bytes.Repeat([]byte("x"), 1<<20)
-		for range 64 {
+		for range 1024 {
 			_, _ = os.Stderr.Write(line)
 		}
 		return kill(syscall.SIGKILL)
@@ -111,7 +101,13 @@ var deeds = map[string]func(*bad) error{
 	"corrupt": func(*bad) error { return pipeline.Refuse(pipeline.CodeCorrupt, "an honest refusal") },
 }
 
-func kill(sig syscall.Signal) error { return syscall.Kill(os.Getpid(), sig) }
+// kill sends itself a signal, in the one way that the seal leaves.
+func kill(sig syscall.Signal) error { return syscall.Tgkill(os.Getpid(), syscall.Gettid(), sig) }
+
+// endless is one of the two programs that may be started, at something that never ends.
+func endless() *exec.Cmd {
+	return exec.Command("/usr/bin/ffmpeg", "-loglevel", "quiet", "-nostdin", "-re", "-f", "lavfi", "-i", "anullsrc", "-f", "null", "-")
+}
 
 // lies answers well but for one thing.
 func (b *bad) lies(word, out string) (*pipeline.Rendered, error) {
@@ -141,6 +137,26 @@ func (b *bad) lies(word, out string) (*pipeline.Rendered, error) {
 		r.Part.Status, r.Part.ItemID = pipeline.StatusReady, "another"
 	case "text":
 		r.Part.Placeholder = &pipeline.Placeholder{Blurhash: string(bytes.Repeat([]byte("x"), 10_000))}
+	case "later": // writes to what it has handed over, by a descriptor it kept
+		f, err := os.OpenFile(filepath.Join(b.dir, name), os.O_WRONLY, 0)
+		if err != nil {
+			return nil, err
+		}
+		go func() {
+			for {
+				_, _ = f.WriteAt([]byte("TAMPERED"), 0)
+			}
+		}()
+	case "link":
+		first.Path = out + "/link.jpg"
+		_ = os.Symlink("/etc/passwd", filepath.Join(b.dir, first.Path))
+	case "missing":
+		first.Path = out + "/missing.jpg"
+	case "directory":
+		first.Path = out + "/directory.jpg"
+		if err := os.Mkdir(filepath.Join(b.dir, first.Path), 0o700); err != nil {
+			return nil, err
+		}
 	case "nothing":
 		return nil, nil
 	}

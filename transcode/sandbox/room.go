@@ -1,0 +1,241 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/ninefold/ninefold/pipeline"
+)
+
+// room is the only place an engine can write to, and of what is not the system's the only one it can read. It is made before its engine,
+// so that an engine can be confined to it before it starts, long before a message comes. The worker carries files in and out:
+//
+//	in/      what one request is about: linked from the message's workspace, readable only
+//	out/     what the engine writes: copied into the workspace when the request is done, then removed
+//	codecs/  libvips' modules, see codecs
+//
+// A rendition in the workspace is thus the worker's copy. No engine can write to it, not through a descriptor it kept either: the bytes
+// that were verified are the bytes that are published.
+type room struct {
+	*pipeline.Workspace
+}
+
+const (
+	roomIn     = "in"
+	roomOut    = "out"
+	roomCodecs = "codecs"
+)
+
+func newRoom(scratch string) (*room, error) {
+	ws, err := pipeline.NewWorkspace(scratch)
+	if err != nil {
+		return nil, err
+	}
+	r := &room{ws}
+	for _, dir := range []string{roomIn, roomOut} {
+		err = errors.Join(err, os.Mkdir(r.path(dir), 0o700))
+	}
+	if err = errors.Join(err, linkCodecs(r.path(roomCodecs))); err != nil {
+		return nil, pipeline.Trouble(pipeline.CodeInternal, "scratch", errors.Join(err, r.Close()))
+	}
+	return r, nil
+}
+
+func (r *room) path(name string) string { return filepath.Join(r.Dir(), name) }
+
+// rules are the room's part of what its engine may touch.
+func (r *room) rules() []pathRule {
+	return []pathRule{{r.path(roomIn), rightsRead}, {r.path(roomOut), rightsWrite}, {r.path(roomCodecs), rightsRead}}
+}
+
+// lend makes a file of the workspace readable under the same name below in/, in place of the first directory of its name where that is
+// in/ already. The name inside is returned.
+func (r *room) lend(ws *pipeline.Workspace, name string) (string, error) {
+	inside := name
+	if !strings.HasPrefix(name, roomIn+"/") {
+		inside = path.Join(roomIn, name)
+	}
+	from, err := ws.Abs(name)
+	if err != nil {
+		return "", err
+	}
+	to, err := r.Abs(inside)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		return "", err
+	}
+	if os.Link(from, to) == nil {
+		return inside, nil
+	}
+	return inside, carry(ws, r.Workspace, name, inside) // another file system, or one without links
+}
+
+// maxCarried bounds one file that an engine wrote, bytes; RLIMIT_FSIZE is the same.
+const maxCarried = 256 << 20
+
+// carry copies a file from one workspace to another. Nothing about it is believed: see Workspace.Open.
+func carry(from, to *pipeline.Workspace, name, as string) error {
+	src, size, err := from.Open(name, maxCarried)
+	if err != nil {
+		return crashed("%w", err)
+	}
+	defer src.Close()
+	dst, err := to.Create(as)
+	if err != nil {
+		return pipeline.Trouble(pipeline.CodeInternal, "scratch", err)
+	}
+	n, err := io.Copy(dst, io.LimitReader(src, size))
+	if err = errors.Join(err, dst.Close()); err != nil {
+		return pipeline.Trouble(pipeline.CodeInternal, "scratch", err)
+	}
+	if n != size {
+		return crashed("%s shrank while it was read", path.Base(name))
+	}
+	return nil
+}
+
+// furnish carries in what a request is about and returns the request as its engine is to see it.
+func (r *room) furnish(ws *pipeline.Workspace, req Request) (Request, error) {
+	if req.File != nil {
+		if _, err := r.lend(ws, req.File.Path); err != nil {
+			return req, pipeline.Trouble(pipeline.CodeInternal, "scratch", err)
+		}
+	}
+	if req.Op == OpLook && len(req.AtMS) > 0 {
+		return req, r.carryMade(ws, req.Out)
+	}
+	if req.Rendered == nil {
+		return req, nil
+	}
+	lent := *req.Rendered
+	lent.Samples = nil
+	lent.Part.Renditions = append([]pipeline.Rendition(nil), lent.Part.Renditions...)
+	for i := range lent.Part.Renditions {
+		inside, err := r.lend(ws, lent.Part.Renditions[i].Path)
+		if err != nil {
+			return req, pipeline.Trouble(pipeline.CodeInternal, "scratch", err)
+		}
+		lent.Part.Renditions[i].Path = inside
+	}
+	req.Rendered = &lent
+	return req, nil
+}
+
+// carryMade gives an engine copies of what was rendered, where it was rendered.
+func (r *room) carryMade(ws *pipeline.Workspace, dir string) error {
+	abs, err := ws.Abs(dir)
+	if err != nil {
+		return pipeline.Trouble(pipeline.CodeInternal, "scratch", err)
+	}
+	made, err := os.ReadDir(abs)
+	if err != nil {
+		return pipeline.Trouble(pipeline.CodeInternal, "scratch", err)
+	}
+	for _, f := range made {
+		if !f.Type().IsRegular() {
+			continue
+		}
+		if err := carry(ws, r.Workspace, path.Join(dir, f.Name()), path.Join(dir, f.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// collect carries out what the answer to a render or a look names, each file once.
+func (r *room) collect(ws *pipeline.Workspace, op Op, resp Response) error {
+	var names []string
+	samples := resp.Samples
+	if op == OpRender {
+		samples = resp.Rendered.Samples
+		for _, f := range resp.Rendered.Part.Renditions {
+			names = append(names, f.Path)
+		}
+	} else if op != OpLook {
+		return nil
+	}
+	for _, s := range samples {
+		names = append(names, s.Path)
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		if err := carry(r.Workspace, ws, name, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clear empties in and out for the next request.
+func (r *room) clear() error {
+	var all error
+	for _, dir := range []string{roomIn, roomOut} {
+		entries, err := os.ReadDir(r.path(dir))
+		all = errors.Join(all, err)
+		for _, e := range entries {
+			all = errors.Join(all, r.Remove(path.Join(dir, e.Name())))
+		}
+	}
+	return all
+}
+
+// linkCodecs makes a tree at home that VIPSHOME can point to: every module directory a libvips of this machine may look for, with the
+// one module that decodes for us. ImageMagick, poppler and the others are never loaded; an engine starts in two thirds of the CPU time.
+func linkCodecs(home string) error {
+	if err := os.Mkdir(home, 0o700); err != nil {
+		return err
+	}
+	for _, dir := range moduleDirs() {
+		rel, err := filepath.Rel(dir.prefix, dir.path)
+		if err != nil {
+			return err
+		}
+		name, parent := filepath.Base(rel), filepath.Base(filepath.Dir(rel))
+		for _, as := range []string{rel, filepath.Join(parent, name), filepath.Join("lib", name)} { // versions differ in what they keep
+			if err := linkCodec(dir.path, filepath.Join(home, as)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+const heifModule = "vips-heif.so"
+
+func linkCodec(from, to string) error {
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		return err
+	}
+	module := filepath.Join(from, heifModule)
+	if _, err := os.Stat(module); err != nil {
+		return nil //nolint:nilerr // a libvips with HEIF built in has no such module
+	}
+	if err := os.Symlink(module, filepath.Join(to, heifModule)); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("codecs: %w", err)
+	}
+	return nil
+}
+
+type moduleDir struct{ prefix, path string }
+
+// moduleDirs finds the module directories of every libvips where distributions and make install put them.
+func moduleDirs() []moduleDir {
+	var found []moduleDir
+	for _, prefix := range []string{"/usr/local", "/usr"} {
+		for _, lib := range []string{"lib", "lib64", "lib/*"} {
+			dirs, _ := filepath.Glob(filepath.Join(prefix, lib, "vips-modules-*")) // the pattern is sound
+			for _, dir := range dirs {
+				found = append(found, moduleDir{prefix, dir})
+			}
+		}
+	}
+	return found
+}
