@@ -20,5 +20,8 @@ type Classifier interface {
 	Close() error
 }
 
-// Ref names the model beyond doubt, for facts and audit records.
-func (m Manifest) Ref() pipeline.ModelRef { return pipeline.ModelRef{ID: m.ID, SHA256: m.SHA256} }
+// Ref names the model and the bounds in use beyond doubt, for facts and audit records: facts that were found with other bounds are found
+// again.
+func (m Manifest) Ref() pipeline.ModelRef {
+	return pipeline.ModelRef{ID: m.ID, SHA256: m.SHA256, Thresholds: m.Thresholds.String()}
+}

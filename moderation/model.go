@@ -9,6 +9,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/ninefold/ninefold/pipeline"
 )
@@ -129,6 +130,17 @@ type Thresholds struct {
 	Explicit   Threshold `json:"explicit"`
 	Drawn      Threshold `json:"drawn"`
 	Suggestive Threshold `json:"suggestive"`
+}
+
+// String writes the bounds as facts carry them: "explicit=0.3:0.5 drawn=0.3:0.5", without the categories that the model cannot tell.
+func (t Thresholds) String() string {
+	var out []string
+	for _, c := range t.categories() {
+		if c.valid() {
+			out = append(out, fmt.Sprintf("%s=%v:%v", c.level, c.Low, c.High))
+		}
+	}
+	return strings.Join(out, " ")
 }
 
 // SelfTest is a picture made in code and the scores the model must give for it.

@@ -1,44 +1,8 @@
 package moderation
 
 import (
-	"errors"
-	"fmt"
-	"regexp"
-
 	"github.com/ninefold/ninefold/pipeline"
 )
-
-// Config is what an operator may choose about the table. Everything else in it is fixed.
-type Config struct {
-	// Version names this set of settings in audit records: 1 to 64 of A-Z a-z 0-9 . _ -
-	Version string `json:"version" yaml:"version"`
-	// TeenExplicit is row 6, explicit media from an adult to someone of 16 or 17: withhold or blur.
-	TeenExplicit pipeline.Action `json:"teen_explicit" yaml:"teen_explicit"`
-	// AdultSuggestive is row 13, suggestive media for an adult with a filter: deliver or blur_reveal.
-	AdultSuggestive pipeline.Action `json:"adult_suggestive" yaml:"adult_suggestive"`
-}
-
-// DefaultConfig returns the settings the table is written with.
-func DefaultConfig() Config {
-	return Config{Version: "1", TeenExplicit: pipeline.Withhold, AdultSuggestive: pipeline.Deliver}
-}
-
-var versionPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
-
-// Validate names every setting that cannot be used, all in one error.
-func (c Config) Validate() error {
-	var wrong []error
-	if !versionPattern.MatchString(c.Version) {
-		wrong = append(wrong, fmt.Errorf("policy: version: want 1 to 64 of A-Z a-z 0-9 . _ -, got %q", c.Version))
-	}
-	if c.TeenExplicit != pipeline.Withhold && c.TeenExplicit != pipeline.Blur {
-		wrong = append(wrong, fmt.Errorf("policy: teen_explicit: want withhold or blur, got %q", c.TeenExplicit))
-	}
-	if c.AdultSuggestive != pipeline.Deliver && c.AdultSuggestive != pipeline.BlurReveal {
-		wrong = append(wrong, fmt.Errorf("policy: adult_suggestive: want deliver or blur_reveal, got %q", c.AdultSuggestive))
-	}
-	return errors.Join(wrong...)
-}
 
 // Policy decides who may see what. It is pure and total: every input, malformed ones included, has exactly one decision, and the same
 // one each time. The zero Policy withholds everything.
@@ -57,8 +21,13 @@ func NewPolicy(c Config) (*Policy, error) {
 	return &Policy{config: c, rows: table(c)}, nil
 }
 
-// Config returns the settings, for audit records.
+// Config returns the settings.
 func (p *Policy) Config() Config { return p.config }
+
+// Ref names the settings beyond doubt, for manifests and audit records.
+func (p *Policy) Ref() pipeline.PolicyRef {
+	return pipeline.PolicyRef{Version: p.config.Version, Digest: p.config.Digest()}
+}
 
 // Rows returns a copy of the table, in the order it is asked.
 func (p *Policy) Rows() []Row { return append([]Row(nil), p.rows...) }
@@ -92,16 +61,21 @@ func (p *Policy) Gate(_ pipeline.ConversationKind, s pipeline.Sender, r pipeline
 
 // Decide decides for one recipient and one part. It asks the gates too: age and contact may have changed since Gate was asked.
 func (p *Policy) Decide(f pipeline.Facts, kind pipeline.Kind, s pipeline.Sender, r pipeline.Recipient) pipeline.Decision {
-	in := readCase(LevelOf(f), s, r)
+	d, _ := p.decide(readCase(LevelOf(f), s, r), kind)
+	return d
+}
+
+// decide returns the decision and the row that made it; the Row is zero where none did.
+func (p *Policy) decide(in policyCase, kind pipeline.Kind) (pipeline.Decision, Row) {
 	for _, row := range p.rows {
 		if !row.Gate && kind == pipeline.KindVoice {
-			return pipeline.Decision{Action: pipeline.Deliver, Reason: ReasonNotClassified}
+			return pipeline.Decision{Action: pipeline.Deliver, Reason: ReasonNotClassified}, Row{}
 		}
 		if row.matches(in) {
-			return row.decision()
+			return row.decision(), row
 		}
 	}
-	return pipeline.Decision{Action: pipeline.Withhold, Reason: ReasonNoRow}
+	return pipeline.Decision{Action: pipeline.Withhold, Reason: ReasonNoRow}, Row{}
 }
 
 // readCase makes every value one that the table knows, the strictest where it is not known.

@@ -24,6 +24,7 @@ type ScreenConfig struct {
 	Concurrency int           `json:"concurrency" yaml:"concurrency"` // pictures in the classifier at once, of all messages; 1 to 256
 	Timeout     time.Duration `json:"timeout" yaml:"timeout"`         // for one picture
 	Wait        time.Duration `json:"wait" yaml:"wait"`               // for one picture's turn
+	Thresholds  PolicyThresholds
 }
 
 // DefaultScreenConfig returns one picture per core. The largest model needs 0.1 s for one, so the timeout means that it hangs.
@@ -71,6 +72,7 @@ func NewScreener(c Classifier, config ScreenConfig) (*Screener, error) {
 		return nil, err
 	}
 	manifest := c.Model()
+	manifest.Thresholds = config.Thresholds.Over(manifest.Thresholds)
 	if !manifest.Thresholds.Explicit.valid() {
 		return nil, fmt.Errorf("screen: model %q: thresholds.explicit: want 0 < low <= high <= 1", manifest.ID)
 	}

@@ -53,7 +53,7 @@ func (r *run) head() Manifest {
 	return Manifest{
 		Schema: ManifestSchema, JobID: r.job.JobID, MessageID: r.job.MessageID, ConversationID: r.job.Conversation.ID,
 		SenderID: r.job.Sender.ID, CreatedAt: r.started, FinishedAt: r.Now().UTC(), Caption: r.job.Caption,
-		Pipeline: Version{Version: r.cfg.Version, Profile: r.cfg.Profile},
+		Pipeline: Version{Version: r.cfg.Version, Profile: r.cfg.Profile, Policy: r.Policy.Ref().Digest},
 		Parts:    []Part{}, Deliveries: []Delivery{}, SenderNotices: []Notice{},
 	}
 }

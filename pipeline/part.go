@@ -39,10 +39,12 @@ type Manifest struct {
 	SenderNotices  []Notice   `json:"sender_notices"`
 }
 
-// Version says which code and which profile made the parts.
+// Version says which code, profile and policy made the parts.
 type Version struct {
 	Version string `json:"version"`
-	Profile string `json:"profile"` // "sha256:…" of the profile's canonical JSON
+	Profile string `json:"profile"`          // "sha256:…" of the profile's canonical JSON
+	Policy  string `json:"policy,omitempty"` // "sha256:…" of the policy's settings
+	Audit   string `json:"audit,omitempty"`  // store key of the audit records of these decisions; empty where nothing was decided
 }
 
 // Part is one item, ready to deliver or rejected with a code.
@@ -173,10 +175,11 @@ type Facts struct {
 	Frames *FrameFacts        `json:"frames"`
 }
 
-// ModelRef names a model beyond doubt.
+// ModelRef names a model, and the bounds its scores were held against, beyond doubt.
 type ModelRef struct {
-	ID     string `json:"id"`
-	SHA256 string `json:"sha256"`
+	ID         string `json:"id"`
+	SHA256     string `json:"sha256"`
+	Thresholds string `json:"thresholds,omitempty"` // "explicit=0.3:0.5 …": low and high of each category
 }
 
 // Scores are probabilities 0..1 per category; of a video, the highest of any frame.
@@ -261,6 +264,12 @@ type PartDelivery struct {
 type Notice struct {
 	Code   string `json:"code"` // "not_delivered", "rejected"
 	ItemID string `json:"item_id,omitempty"`
+}
+
+// PolicyRef names a policy's settings beyond doubt.
+type PolicyRef struct {
+	Version string `json:"version"` // the operator's name for them
+	Digest  string `json:"digest"`  // "sha256:…"
 }
 
 // Decision is one verdict of a policy.

@@ -97,6 +97,8 @@ type Policy interface {
 	Decide(f Facts, kind Kind, s Sender, r Recipient) Decision
 	// SenderNotices says what the sender is told of the deliveries: the same words for every reason.
 	SenderNotices(deliveries []Delivery) []Notice
+	// Ref names the settings it decides by.
+	Ref() PolicyRef
 }
 
 // SourceStore is where originals are read from. Originals are never written or deleted by us.

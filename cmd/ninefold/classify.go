@@ -41,6 +41,10 @@ type verdict struct {
 }
 
 func (c *classifyCmd) Run(a *app) error {
+	policy, err := c.policy()
+	if err != nil {
+		return err
+	}
 	model, err := c.openModel(a)
 	if err != nil {
 		return err
@@ -51,7 +55,7 @@ func (c *classifyCmd) Run(a *app) error {
 		return err
 	}
 	defer pool.Close()
-	screener, err := moderation.NewScreener(model, moderation.DefaultScreenConfig())
+	screener, err := newScreener(model, policy.Config())
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/url"
 	"sort"
+	"strings"
 
 	"github.com/alecthomas/kong"
 	"gopkg.in/yaml.v3"
@@ -18,6 +19,8 @@ type configCmd struct {
 	StoreSettings  `embed:"" group:"store"`
 	EngineSettings `embed:"" group:"engine"`
 	ModelSettings  `embed:"" group:"models"`
+
+	AudienceSettings `embed:"" group:"audience"`
 }
 
 // Run prints what flags, environment and file amount to, as a file that --config reads.
@@ -31,7 +34,25 @@ func (c *configCmd) Run(a *app, parsed *kong.Context) error {
 	for _, name := range hidden(parsed.Selected().Flags, values) {
 		fmt.Fprintf(a.stdout, "# %s is set and not shown: give it in the environment\n", name)
 	}
-	return printYAML(a.stdout, values)
+	if err := printYAML(a.stdout, values); err != nil {
+		return err
+	}
+	return c.printPolicy(a.stdout)
+}
+
+// printPolicy adds the policy that --policy names or leaves at its defaults, as a comment: it has a file of its own.
+func (c *configCmd) printPolicy(w io.Writer) error {
+	policy, err := c.policy()
+	if err != nil {
+		return err
+	}
+	text, err := yamlOfJSON(policy.Config())
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "# the policy in force, %s:\n#   %s\n", policy.Ref().Digest,
+		strings.ReplaceAll(strings.TrimSpace(string(text)), "\n", "\n#   "))
+	return err
 }
 
 // skipped are flags that are no settings.

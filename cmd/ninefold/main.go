@@ -40,6 +40,7 @@ type cli struct {
 	Status   statusCmd   `cmd:"" help:"Say how a job stands."`
 	Parts    partsCmd    `cmd:"" help:"Print what one recipient, or the sender, may see of a message."`
 	Classify classifyCmd `cmd:"" help:"Score pictures and videos with the nudity classifier."`
+	Policy   policyCmd   `cmd:"" help:"Show the policy, and explain what it decides."`
 	Models   modelsCmd   `cmd:"" help:"Fetch, list and verify classifier models."`
 	Doctor   doctorCmd   `cmd:"" help:"Check what a deployment needs, one line each."`
 	Demo     demoCmd     `cmd:"" help:"Send one message through queue, worker, engine, classifier and store, and show what comes out."`

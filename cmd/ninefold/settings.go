@@ -45,7 +45,15 @@ type EngineSettings struct {
 type ModelSettings struct {
 	ModelsDir string `help:"Directory of converted models." default:"${models}" placeholder:"DIR"`
 	Model     string `help:"Model to classify with; none = classify nothing: everything unscanned is withheld from those of 16, 17 and unknown age." default:"nsfwjs-mobilenet-v2" placeholder:"ID"`
+	Policy    string `help:"YAML file of policy settings and thresholds; empty = what 'ninefold policy show' prints." placeholder:"FILE"`
 	Onnx      string `name:"onnxruntime" help:"Path of libonnxruntime.so; empty = in models-dir, beside this program, then the loader's path." placeholder:"FILE"`
+}
+
+// AudienceSettings says who is asked about sender and recipients when a message is published.
+type AudienceSettings struct {
+	AudienceURL     string        `name:"audience-url" env:"NINEFOLD_AUDIENCE_URL" help:"Directory that is asked for ages, contacts and filters when a message is published; empty = the job's word counts. May be an internal address." placeholder:"URL"`
+	AudienceSecret  string        `help:"Secret that questions are signed with (Standard Webhooks): whsec_ and base64; several, with spaces, while it is changed. Set it in the environment." json:"-" secret:""`
+	AudienceTimeout time.Duration `help:"How long an answer may take; without one the job is tried again, and at last the stricter of two answers counts." default:"2s"`
 }
 
 // StoreSettings says where originals come from and where parts go.
@@ -123,7 +131,8 @@ func groups() []kong.Group {
 	return []kong.Group{
 		{Key: "log", Title: "Log:"},
 		{Key: "engine", Title: "Engine:"},
-		{Key: "models", Title: "Classifier:"},
+		{Key: "models", Title: "Classifier and policy:"},
+		{Key: "audience", Title: "Audience:"},
 		{Key: "store", Title: "Store:"},
 		{Key: "queue", Title: "Queue:"},
 		{Key: "admin", Title: "Worker's own pages:"},

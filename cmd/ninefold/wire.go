@@ -15,6 +15,7 @@ import (
 	"github.com/ninefold/ninefold/moderation"
 	"github.com/ninefold/ninefold/moderation/onnx"
 	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/pipeline/audience"
 	"github.com/ninefold/ninefold/pipeline/filestore"
 	"github.com/ninefold/ninefold/pipeline/s3store"
 	"github.com/ninefold/ninefold/transcode"
@@ -39,8 +40,11 @@ func (s *service) Close() error {
 	return all
 }
 
+// option changes what a service is wired with, for the commands that need more than process does.
+type option func(*pipeline.Deps) error
+
 // openService is the one place that knows every implementation.
-func openService(a *app, e EngineSettings, m ModelSettings, sources pipeline.SourceStore, store pipeline.Store) (*service, error) {
+func openService(a *app, e EngineSettings, m ModelSettings, sources pipeline.SourceStore, store pipeline.Store, more ...option) (*service, error) {
 	log := a.log.logger(a)
 	if swept, err := pipeline.Sweep(e.Scratch); err != nil || swept > 0 {
 		log.Info("scratch swept", slog.Int("directories", swept), slog.Any("error", err))
@@ -49,9 +53,19 @@ func openService(a *app, e EngineSettings, m ModelSettings, sources pipeline.Sou
 	if err != nil {
 		return nil, err
 	}
-	s := &service{}
-	moderator, side, err := s.moderator(a, m)
+	policy, err := m.policy()
 	if err != nil {
+		return nil, err
+	}
+	deps := pipeline.Deps{Sources: sources, Store: store, Policy: policy, Log: log, Now: time.Now}
+	for _, change := range more {
+		if err := change(&deps); err != nil {
+			return nil, err
+		}
+	}
+	s := &service{policy: policy}
+	var side int
+	if deps.Moderator, side, err = s.moderator(a, m, policy.Config()); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	if side > 0 {
@@ -61,22 +75,16 @@ func openService(a *app, e EngineSettings, m ModelSettings, sources pipeline.Sou
 		return nil, errors.Join(err, s.Close())
 	}
 	s.closers = append(s.closers, s.engines.Close)
-	if s.policy, err = moderation.NewPolicy(moderation.DefaultConfig()); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
 	settings := e.pipeline(profile)
-	s.caps = settings.MaxBytes
-	s.pipeline, err = pipeline.New(settings, pipeline.Deps{
-		Sources: sources, Store: store, Processors: s.engines, Moderator: moderator, Policy: s.policy, Log: log, Now: time.Now,
-	})
-	if err != nil {
+	s.caps, deps.Processors = settings.MaxBytes, s.engines
+	if s.pipeline, err = pipeline.New(settings, deps); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
 // moderator opens the classifier, or the moderator that knows nothing. side is the model's input side in pixels.
-func (s *service) moderator(a *app, m ModelSettings) (pipeline.Moderator, int, error) {
+func (s *service) moderator(a *app, m ModelSettings, policy moderation.Config) (pipeline.Moderator, int, error) {
 	if m.Model == "none" {
 		return moderation.NewUnavailable(errors.New("no classifier is configured")), 0, nil
 	}
@@ -85,8 +93,57 @@ func (s *service) moderator(a *app, m ModelSettings) (pipeline.Moderator, int, e
 		return nil, 0, err
 	}
 	s.closers = append(s.closers, c.Close)
-	screener, err := moderation.NewScreener(c, moderation.DefaultScreenConfig())
+	screener, err := newScreener(c, policy)
 	return screener, c.Model().Input.Size, err
+}
+
+// newScreener holds scores against the model's bounds, or the policy's where it sets some.
+func newScreener(c moderation.Classifier, policy moderation.Config) (*moderation.Screener, error) {
+	config := moderation.DefaultScreenConfig()
+	config.Thresholds = policy.Thresholds
+	return moderation.NewScreener(c, config)
+}
+
+// policy reads the file of settings, or takes the defaults.
+func (m ModelSettings) policy() (*moderation.Policy, error) {
+	if m.Policy == "" {
+		return moderation.NewPolicy(moderation.DefaultConfig())
+	}
+	return readPolicy(m.Policy)
+}
+
+// readPolicy reads a YAML file, of which JSON is a part.
+func readPolicy(path string) (*moderation.Policy, error) {
+	config, err := readPolicyConfig(path)
+	if err != nil {
+		return nil, &exitError{exitUsage, fmt.Errorf("policy %s: %w", path, err)}
+	}
+	return moderation.NewPolicy(config)
+}
+
+func readPolicyConfig(path string) (moderation.Config, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return moderation.Config{}, err
+	}
+	data, err := jsonOfYAML(text)
+	if err != nil {
+		return moderation.Config{}, err
+	}
+	return moderation.DecodeConfig(data)
+}
+
+// directory has the audience read again from an operator's directory, where one is set.
+func (s AudienceSettings) directory(deps *pipeline.Deps) error {
+	if s.AudienceURL == "" {
+		return nil
+	}
+	d, err := audience.New(audience.Config{URL: s.AudienceURL, Secret: s.AudienceSecret, Timeout: s.AudienceTimeout})
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	deps.Audience = d
+	return nil
 }
 
 func (m ModelSettings) openModel(a *app) (*onnx.Classifier, error) {

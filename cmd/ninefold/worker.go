@@ -20,6 +20,8 @@ type workerCmd struct {
 	StoreSettings  `embed:"" group:"store"`
 	EngineSettings `embed:"" group:"engine"`
 	ModelSettings  `embed:"" group:"models"`
+
+	AudienceSettings `embed:"" group:"audience"`
 }
 
 // Run returns when SIGTERM or an interrupt has been answered: jobs in work were finished or handed back.
@@ -29,7 +31,7 @@ func (c *workerCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	svc, err := openService(a, c.EngineSettings, c.ModelSettings, sources, store)
+	svc, err := openService(a, c.EngineSettings, c.ModelSettings, sources, store, c.directory)
 	if err != nil {
 		return err
 	}

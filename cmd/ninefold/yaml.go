@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -45,6 +46,41 @@ func loadYAML(r io.Reader) (kong.Resolver, error) {
 		}
 	}
 	return &yamlSettings{values, keys}, nil
+}
+
+// jsonOfYAML translates one YAML document, for a decoder that is strict about its keys.
+func jsonOfYAML(text []byte) ([]byte, error) {
+	var tree any
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	if err := dec.Decode(&tree); err != nil {
+		return nil, err
+	}
+	if err := dec.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return nil, errors.New("one YAML document is read, and here is another")
+	}
+	return json.Marshal(tree)
+}
+
+// yamlOfJSON writes v, which has json tags, as YAML with its fields in their order.
+func yamlOfJSON(v any) ([]byte, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(data, &doc); err != nil {
+		return nil, err
+	}
+	plain(&doc)
+	return yaml.Marshal(&doc)
+}
+
+// plain takes the braces and quotes of JSON off wherever YAML needs none.
+func plain(n *yaml.Node) {
+	n.Style = 0
+	for _, child := range n.Content {
+		plain(child)
+	}
 }
 
 func leaves(prefix string, tree map[string]any) []string {

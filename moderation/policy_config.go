@@ -1,0 +1,136 @@
+package moderation
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+
+	"github.com/ninefold/ninefold/pipeline"
+)
+
+// PolicySchema is the schema name every file of policy settings carries.
+const PolicySchema = "ninefold.policy/1"
+
+// MaxThreshold is the highest bound a policy may set: with 1 a category would be switched off.
+const MaxThreshold = 0.99
+
+// Config is what an operator may choose about the table and about what a score means. Everything else is fixed: no Config that passes
+// Validate gives someone of 16 or 17 a way to reveal explicit media, treats unknown better than clear, or opens a gate.
+type Config struct {
+	Schema string `json:"schema"`
+	// Version names this set of settings in audit records: 1 to 64 of A-Z a-z 0-9 . _ -
+	Version string `json:"version"`
+	// TeenExplicit is row 6, explicit media from an adult to someone of 16 or 17: withhold or blur.
+	TeenExplicit pipeline.Action `json:"teen_explicit"`
+	// AdultSuggestive is row 13, suggestive media for an adult with a filter: deliver or blur_reveal.
+	AdultSuggestive pipeline.Action `json:"adult_suggestive"`
+	// Thresholds are used in place of the model's own, category by category.
+	Thresholds PolicyThresholds `json:"thresholds"`
+}
+
+// PolicyThresholds are the bounds that a policy sets; nil = the model's own.
+type PolicyThresholds struct {
+	Explicit   *Threshold `json:"explicit,omitempty"`
+	Drawn      *Threshold `json:"drawn,omitempty"`
+	Suggestive *Threshold `json:"suggestive,omitempty"`
+}
+
+// DefaultConfig returns the settings the table is written with.
+func DefaultConfig() Config {
+	return Config{Schema: PolicySchema, Version: "default", TeenExplicit: pipeline.Withhold, AdultSuggestive: pipeline.Deliver}
+}
+
+// DecodeConfig reads one set of settings from JSON, strictly: a key nobody knows, or a value of the wrong type, is an error that names it.
+// What the document leaves out is as in DefaultConfig, but for schema and version, which it must give. The Config is valid.
+func DecodeConfig(data []byte) (Config, error) {
+	c := DefaultConfig()
+	c.Schema, c.Version = "", ""
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&c); err != nil {
+		return Config{}, explainConfig(err)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return Config{}, errors.New("policy: something follows the settings")
+	}
+	return c, c.Validate()
+}
+
+func explainConfig(err error) error {
+	var typ *json.UnmarshalTypeError
+	if errors.As(err, &typ) {
+		return fmt.Errorf("policy: %s: a %s does not fit; a version is text, in quotes", typ.Field, typ.Value)
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return fmt.Errorf("policy: unknown setting %s", name)
+	}
+	return fmt.Errorf("policy: %w", err)
+}
+
+var versionPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// Validate names every setting that cannot be used, all in one error.
+func (c Config) Validate() error {
+	var wrong []error
+	if c.Schema != PolicySchema {
+		wrong = append(wrong, fmt.Errorf("policy: schema: want %q, got %q", PolicySchema, c.Schema))
+	}
+	if !versionPattern.MatchString(c.Version) {
+		wrong = append(wrong, fmt.Errorf("policy: version: want 1 to 64 of A-Z a-z 0-9 . _ -, got %q", c.Version))
+	}
+	if c.TeenExplicit != pipeline.Withhold && c.TeenExplicit != pipeline.Blur {
+		wrong = append(wrong, fmt.Errorf("policy: teen_explicit: want withhold or blur, got %q", c.TeenExplicit))
+	}
+	if c.AdultSuggestive != pipeline.Deliver && c.AdultSuggestive != pipeline.BlurReveal {
+		wrong = append(wrong, fmt.Errorf("policy: adult_suggestive: want deliver or blur_reveal, got %q", c.AdultSuggestive))
+	}
+	return errors.Join(append(wrong, c.Thresholds.validate())...)
+}
+
+func (t PolicyThresholds) validate() error {
+	var wrong []error
+	for _, c := range t.named() {
+		if c.set != nil && (!c.set.valid() || c.set.High > MaxThreshold) {
+			wrong = append(wrong, fmt.Errorf("policy: thresholds.%s: want 0 < low <= high <= %v, got %v and %v", c.name, MaxThreshold, c.set.Low, c.set.High))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// policyBound is one category's bound in a policy.
+type policyBound struct {
+	name string
+	set  *Threshold
+	of   func(*Thresholds) *Threshold
+}
+
+func (t PolicyThresholds) named() []policyBound {
+	return []policyBound{
+		{"explicit", t.Explicit, func(to *Thresholds) *Threshold { return &to.Explicit }},
+		{"drawn", t.Drawn, func(to *Thresholds) *Threshold { return &to.Drawn }},
+		{"suggestive", t.Suggestive, func(to *Thresholds) *Threshold { return &to.Suggestive }},
+	}
+}
+
+// Over returns the bounds of a model with those of the policy in their place. A category that the model cannot tell stays without.
+func (t PolicyThresholds) Over(model Thresholds) Thresholds {
+	for _, c := range t.named() {
+		if bound := c.of(&model); c.set != nil && bound.valid() {
+			*bound = *c.set
+		}
+	}
+	return model
+}
+
+// Digest is "sha256:" and the digest of the settings' JSON: the same settings have the same digest, wherever they were read from.
+func (c Config) Digest() string {
+	data, _ := json.Marshal(c) // plain data marshals
+	sum := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
