@@ -15,24 +15,25 @@ func (s source) openHEIF(a *arena, ld loader, l loading) (picture, error) {
 	if err != nil {
 		return picture{}, err
 	}
-	reason := undecodable(data)
+	reason, refused := undecodable(data), error(nil)
 	if reason == "" {
 		p, err := s.load(a, ld, l, nil)
 		if err == nil {
 			return p, nil
 		}
-		if reason = refusalOf(err); reason == "" {
-			return picture{}, err
-		}
+		reason, refused = refusalOf(err), err
 	}
 	for _, m := range heifMends {
-		if !m.mend(data) {
+		if m.preview && reason == "" || !m.mend(data) { // a damaged picture is not passed off by its preview
 			continue
 		}
 		if p, err := s.load(a, ld, l, data); err == nil && undecodable(data) == "" {
 			p.read, p.preview = data, m.preview
 			return p, nil
 		}
+	}
+	if reason == "" {
+		return picture{}, refused
 	}
 	return picture{}, pipeline.Refuse(pipeline.CodeUnsupportedType, "this %s %s; send it as JPEG", strings.ToUpper(s.typ.Ext[1:]), reason)
 }
@@ -48,14 +49,9 @@ var heifMends = []struct {
 	{mend: withPreview, preview: true},
 }
 
-// refusalOf is what a sender is told of libheif's refusal, "" for a file that is damaged.
+// refusalOf is what a sender is told where libheif itself says that it lacks something, "" for a file that is damaged.
 func refusalOf(err error) string {
-	switch text := err.Error(); {
-	case strings.Contains(text, "Too many auxiliary image references"):
-		return "holds more auxiliary pictures than the decoder takes"
-	case strings.Contains(text, "auxiliary image"):
-		return "holds an auxiliary picture that the decoder does not know"
-	case strings.Contains(text, "Unsupported"):
+	if strings.Contains(err.Error(), "Unsupported") {
 		return "uses a feature that the decoder does not have"
 	}
 	return ""

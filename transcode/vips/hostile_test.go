@@ -237,7 +237,7 @@ func TestCrowdedAuxiliaryReferences(t *testing.T) {
 		_, err := source{filepath.Join(dir, f.Path), f.Type}.load(&a, loaders[f.Type.MIME], loading{}, nil)
 		return err
 	})
-	if err == nil || refusalOf(err) != "holds more auxiliary pictures than the decoder takes" {
+	if err == nil || !strings.Contains(err.Error(), "Too many auxiliary image references") {
 		t.Skipf("this libheif takes such files: %v", err)
 	}
 	everywhere(t, mustProcess(t, dir, f), wholeCard)
