@@ -33,5 +33,8 @@ const quarantineKey = keyPrefix + "quarantine"
 // asynq's keys that reclaim.go reads and writes; the layout is v0.26.0's, and TestReclaim holds it.
 func asynqKey(class Class, name string) string { return "asynq:{" + string(class) + "}:" + name }
 
+// asynqQueues is asynq's set of the queues that exist: its Inspector denies knowledge of others.
+const asynqQueues = "asynq:queues"
+
 // noteTTL outlives the finished task: its id stays known for as long as the task is, and then some.
 func (c Config) noteTTL() time.Duration { return 2 * c.Retention }

@@ -51,8 +51,11 @@ type committed interface {
 	Committed(ctx context.Context, jobID string) (pipeline.Manifest, error)
 }
 
-// announceAgain looks for recent jobs whose event Redis has lost.
+// announceAgain looks for recent jobs whose event Redis has lost. asynq writes its list of queues once a process: it may be lost, too.
 func (s *Server) announceAgain(ctx context.Context) {
+	if err := s.own.SAdd(ctx, asynqQueues, string(ClassVoice), string(ClassPhoto), string(ClassVideo), string(ClassBulk), EventQueue).Err(); err != nil {
+		s.cfg.log().Debug("queues not listed", slog.Any("error", err))
+	}
 	runner, ok := s.runner.(committed)
 	if !ok {
 		return

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -23,7 +24,8 @@ type presence struct {
 	rdb    redis.UniversalClient
 	worker string
 	log    *slog.Logger
-	beats  int // in a row, without a failure
+	beats  int    // in a row, without a failure
+	server string // the run of Redis that was spoken to last, "" = not known, as in a cluster
 }
 
 // workerName is unique to a process and tells operators which machine it runs on.
@@ -35,12 +37,13 @@ func workerName() string {
 	return host + "-" + rand.Text()[:10]
 }
 
-// run beats until ctx ends. lost is told of an outage of Redis that may have cost it its last writes.
+// run beats until ctx ends. back is called when Redis answers again, or when another run of it does: it may have lost its last writes.
 func (p *presence) run(ctx context.Context, back func()) {
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
 	for {
-		if p.beat(ctx); p.beats == 1 {
+		server := p.server
+		if p.beat(ctx); p.beats == 1 || p.server != server {
 			back()
 		}
 		// A worker that could not speak to Redis for a while must not take the others for dead: they could not either.
@@ -66,6 +69,11 @@ func (p *presence) beat(ctx context.Context) {
 		return
 	}
 	p.beats++
+	if one, ok := p.rdb.(*redis.Client); ok {
+		info, _ := one.Info(within, "server").Result() // an embedded Redis says nothing
+		_, after, _ := strings.Cut(info, "run_id:")
+		p.server, _, _ = strings.Cut(after, "\r\n")
+	}
 }
 
 func (p *presence) lookAfterAll(ctx context.Context) {
