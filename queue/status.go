@@ -1,10 +1,12 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"reflect"
 	"slices"
 	"strings"
@@ -127,33 +129,56 @@ func itemsOf(note map[string]string) []pipeline.Progress {
 	return items
 }
 
-// lookEvery is how often Wait looks.
+// lookEvery is how often Watch looks.
 const lookEvery = 200 * time.Millisecond
 
-// Wait follows a job to its end and returns its last status. fn is called with the first status and with every changed one, and
-// may be nil. A Redis that does not answer is waited for as long as ctx allows.
-func (c *Client) Wait(ctx context.Context, jobID string, fn func(Status)) (Status, error) {
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
-	var last Status
-	for {
-		s, err := c.Status(ctx, jobID)
-		if errors.Is(err, ErrUnknownJob) {
-			return last, err
-		}
-		if err == nil && !reflect.DeepEqual(s, last) {
-			last = s
-			if fn != nil {
-				fn(s)
+// Watch follows a job: the first status, then every changed one, to the terminal one. A Redis that does not answer is waited for as long
+// as ctx allows; an error is the last thing that comes.
+func (c *Client) Watch(ctx context.Context, jobID string) iter.Seq2[Status, error] {
+	return func(yield func(Status, error) bool) {
+		tick := time.NewTicker(lookEvery)
+		defer tick.Stop()
+		var last Status
+		for {
+			s, err := c.Status(ctx, jobID)
+			if errors.Is(err, ErrUnknownJob) {
+				yield(last, err)
+				return
+			}
+			if err == nil && !reflect.DeepEqual(s, last) {
+				if last = s; !yield(s, nil) || s.Terminal() {
+					return
+				}
+			}
+			select {
+			case <-ctx.Done():
+				yield(last, errors.Join(ctx.Err(), err))
+				return
+			case <-tick.C:
 			}
 		}
-		if err == nil && s.Terminal() {
-			return s, nil
+	}
+}
+
+// Wait follows a job to its end and returns its last status. fn is called with everything that Watch sees, and may be nil.
+func (c *Client) Wait(ctx context.Context, jobID string, fn func(Status)) (Status, error) {
+	var last Status
+	for s, err := range c.Watch(ctx, jobID) {
+		if last = s; err != nil {
+			return last, err
 		}
-		select {
-		case <-ctx.Done():
-			return last, errors.Join(ctx.Err(), err)
-		case <-tick.C:
+		if fn != nil {
+			fn(s)
 		}
 	}
+	return last, nil
+}
+
+// Listening reports whether a worker takes jobs of the class.
+func (c *Client) Listening(ctx context.Context, class Class) (bool, error) {
+	servers, err := c.look.Servers()
+	if err = cmp.Or(err, ctx.Err()); err != nil {
+		return false, fmt.Errorf("workers: %w", err)
+	}
+	return slices.ContainsFunc(servers, func(s *asynq.ServerInfo) bool { return s.Queues[string(class)] > 0 && s.Status == "active" }), nil
 }

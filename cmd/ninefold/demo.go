@@ -158,7 +158,9 @@ func (c *demoCmd) submit(ctx context.Context, a *app, cfg queue.Config, job pipe
 		return err
 	}
 	fmt.Fprintf(a.stdout, "job %s is on queue %q: %d items for %d recipients\n", receipt.JobID, receipt.Class, len(job.Items), len(job.Recipients))
-	_, err = client.Wait(ctx, receipt.JobID, jobProgress(a.stderr))
+	view := viewOn(a.stderr, true)
+	defer view.close()
+	_, err = client.Wait(ctx, receipt.JobID, showJob(view))
 	return err
 }
 

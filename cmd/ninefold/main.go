@@ -33,18 +33,19 @@ type cli struct {
 	Version kong.VersionFlag `env:"-" help:"Print the version and exit."`
 	Log     LogSettings      `embed:"" prefix:"log-" group:"log"`
 
-	Process  processCmd  `cmd:"" help:"Run one message here: no Redis, no S3, the same pipeline."`
-	Worker   workerCmd   `cmd:"" help:"Take jobs from the queue until told to stop."`
-	Dev      devCmd      `cmd:"" help:"Run everything here, with a web console: no Redis, no S3."`
-	Submit   submitCmd   `cmd:"" help:"Queue a job."`
-	Status   statusCmd   `cmd:"" help:"Say how a job stands."`
-	Parts    partsCmd    `cmd:"" help:"Print what one recipient, or the sender, may see of a message."`
-	Classify classifyCmd `cmd:"" help:"Score pictures and videos with the nudity classifier."`
-	Policy   policyCmd   `cmd:"" help:"Show the policy, and explain what it decides."`
-	Models   modelsCmd   `cmd:"" help:"Fetch, list and verify classifier models."`
-	Doctor   doctorCmd   `cmd:"" help:"Check what a deployment needs, one line each."`
-	Demo     demoCmd     `cmd:"" help:"Send one message through queue, worker, engine, classifier and store, and show what comes out."`
-	Settings configCmd   `cmd:"" name:"config" help:"Print the settings in force, secrets hidden, as a configuration file."`
+	Process    processCmd    `cmd:"" help:"Run one message here: no Redis, no S3, the same pipeline."`
+	Worker     workerCmd     `cmd:"" help:"Take jobs from the queue until told to stop."`
+	Dev        devCmd        `cmd:"" help:"Run everything here, with a web console: no Redis, no S3."`
+	Submit     submitCmd     `cmd:"" help:"Queue a job."`
+	Status     statusCmd     `cmd:"" help:"Say how a job stands."`
+	Parts      partsCmd      `cmd:"" help:"Print what one recipient, or the sender, may see of a message."`
+	Quarantine quarantineCmd `cmd:"" help:"Look after what was put aside: poisonous jobs and content, events the webhook never took."`
+	Classify   classifyCmd   `cmd:"" help:"Score pictures and videos with the nudity classifier."`
+	Policy     policyCmd     `cmd:"" help:"Show the policy, and explain what it decides."`
+	Models     modelsCmd     `cmd:"" help:"Fetch, list and verify classifier models."`
+	Doctor     doctorCmd     `cmd:"" help:"Check what a deployment needs, one line each."`
+	Demo       demoCmd       `cmd:"" help:"Send one message through queue, worker, engine, classifier and store, and show what comes out."`
+	Settings   configCmd     `cmd:"" name:"config" help:"Print the settings in force, secrets hidden, as a configuration file."`
 }
 
 // app is what a command may use of the outside.

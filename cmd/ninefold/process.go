@@ -57,7 +57,9 @@ func (c *processCmd) Run(a *app) error {
 // run makes one attempt. Nobody tries again by itself, so our own trouble is the caller's to see and commits nothing; only missing
 // scores are decided upon as they are, as a worker's last attempt does.
 func (c *processCmd) run(a *app, svc *service, job pipeline.Job) (pipeline.Manifest, error) {
-	opts := pipeline.RunOptions{Progress: stageLines(a.stderr)}
+	view := viewOn(a.stderr, true)
+	defer view.close()
+	opts := pipeline.RunOptions{Progress: view.show}
 	m, err := svc.pipeline.Run(a.ctx, job, opts)
 	if err != nil && pipeline.AsError(err).Code == pipeline.CodeClassifierUnavailable {
 		opts.Final = true

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"sync"
+	"time"
 
 	"github.com/ninefold/ninefold/pipeline"
 	"github.com/ninefold/ninefold/queue"
@@ -35,7 +38,7 @@ func (c *submitCmd) Run(a *app) error {
 		return refusal(err)
 	}
 	if c.Wait {
-		return follow(a, client, receipt.JobID, c.JSON)
+		return follow(a, client, receipt, c.JSON)
 	}
 	if c.JSON {
 		return json.NewEncoder(a.stdout).Encode(receipt)
@@ -65,16 +68,52 @@ func refusal(err error) error {
 	return err
 }
 
-// follow waits for a job's end and shows what came out.
-func follow(a *app, client *queue.Client, jobID string, asJSON bool) error {
-	s, err := client.Wait(a.ctx, jobID, jobProgress(a.stderr))
-	if err != nil {
+// unheard is how long a job may lie in its queue before it is asked whether anybody listens.
+const unheard = 2 * time.Second
+
+// follow waits for a job's end, shows how far it is, and prints what came out.
+func follow(a *app, client *queue.Client, receipt queue.Receipt, asJSON bool) error {
+	view := viewOn(a.stderr, asJSON)
+	ctx, cancel := context.WithCancel(a.ctx)
+	defer cancel()
+	taken := make(chan struct{})
+	started := sync.OnceFunc(func() { close(taken) })
+	var asking sync.WaitGroup
+	asking.Go(func() { warnUnheard(ctx, client, receipt.Class, taken, view) })
+	s, err := client.Wait(ctx, receipt.JobID, func(s queue.Status) {
+		if s.State != queue.Queued {
+			started()
+		}
+		showJob(view)(s)
+	})
+	cancel()
+	asking.Wait()
+	view.close()
+	switch {
+	case err != nil:
 		return err
-	}
-	if s.Manifest == nil {
-		return fmt.Errorf("job %s failed: %s", jobID, s.LastError)
+	case s.State == queue.Failed:
+		return fmt.Errorf("job %s failed: %s", receipt.JobID, s.LastError)
+	case s.Manifest == nil:
+		return fmt.Errorf("job %s is done; its event is no longer known: the manifest is in the store, as %s", receipt.JobID, pipeline.ManifestKey(receipt.JobID))
 	}
 	return show(a, *s.Manifest, asJSON, "")
+}
+
+// warnUnheard says so when a job lies in a queue that no worker listens to.
+func warnUnheard(ctx context.Context, client *queue.Client, class queue.Class, taken <-chan struct{}, view progressView) {
+	timer := time.NewTimer(unheard)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-taken:
+		return
+	case <-timer.C:
+	}
+	if listening, err := client.Listening(ctx, class); err == nil && !listening {
+		view.say(fmt.Sprintf("no worker listens to queue %q; the job waits. Start one with: ninefold worker", class))
+	}
 }
 
 // statusCmd says how a job stands.

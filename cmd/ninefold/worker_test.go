@@ -257,3 +257,47 @@ func TestProfile(t *testing.T) {
 		t.Errorf("code %s, want too_many_pixels", got)
 	}
 }
+
+// Whoever waits for a job that nobody will take is told so; quarantine says what is in it and lets it go.
+func TestSubmitUnheardAndQuarantine(t *testing.T) {
+	redis := pipelinetest.StartRedis(t)
+	t.Setenv("NINEFOLD_REDIS_URL", redis.URL())
+	s := newScene(t)
+	job := s.job(t, item("a", "photo", "photo.jpg"))
+	ctx, cancel := context.WithTimeout(t.Context(), unheard+2*time.Second)
+	defer cancel()
+	if r := call(ctx, "submit", job, "--wait"); !strings.Contains(r.stderr, "no worker listens") {
+		t.Errorf("nobody says that nobody listens: %s", r.stderr)
+	}
+
+	cfg := queue.DefaultConfig()
+	cfg.RedisURL = redis.URL()
+	suspects, err := queue.NewSuspects(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer suspects.Close()
+	if r := call(t.Context(), "quarantine", "list").want(t, exitOK); !strings.Contains(r.stdout, "nothing") {
+		t.Errorf("list of nothing: %s", r.stdout)
+	}
+	for range cfg.Crashes {
+		if err := suspects.Crashed(t.Context(), "00ff", pipeline.CodeEngineCrashed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{{"list"}, {"list", "--json"}, {"show", "00ff"}, {"show", "00ff", "--json"}} {
+		r := call(t.Context(), append([]string{"quarantine"}, args...)...).want(t, exitOK)
+		if !strings.Contains(r.stdout, "00ff") || !strings.Contains(r.stdout, "content") {
+			t.Errorf("%v: %s", args, r.stdout)
+		}
+	}
+	call(t.Context(), "quarantine", "release", "00ff", "--json").want(t, exitOK)
+	if barred, err := suspects.Barred(t.Context(), "00ff"); barred || err != nil {
+		t.Errorf("after its release: %v, %v", barred, err)
+	}
+	for _, verb := range []string{"show", "release", "drop"} {
+		if r := call(t.Context(), "quarantine", verb, "00ff").want(t, exitUsage); !strings.Contains(r.stderr, "quarantine list") {
+			t.Errorf("%s of nothing: %s", verb, r.stderr)
+		}
+	}
+}

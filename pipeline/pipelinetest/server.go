@@ -34,6 +34,13 @@ type Server struct {
 // such as "--appendonly", "yes". The test is skipped where redis-server is not installed, and fails with CI=true.
 func StartRedis(t testing.TB, args ...string) *Server {
 	t.Helper()
+	s := prepareRedis(t, args...)
+	s.startFor(t)
+	return s
+}
+
+func prepareRedis(t testing.TB, args ...string) *Server {
+	t.Helper()
 	binary, err := exec.LookPath("redis-server")
 	if err != nil {
 		missing(t, "redis-server is not installed; on Debian: apt-get install redis-server")
@@ -45,6 +52,26 @@ func StartRedis(t testing.TB, args ...string) *Server {
 		binary, "--bind", "127.0.0.1", "--port", port, "--dir", t.TempDir(), "--save", "", "--daemonize", "no",
 		"--maxmemory-policy", "noeviction",
 	}, args...)
+	return s
+}
+
+// StartRedisTLS starts a Redis that speaks TLS only, with this certificate, and takes clients that show it too.
+func StartRedisTLS(t testing.TB, cert, key string, args ...string) *Server {
+	t.Helper()
+	plain := freeAddr(t) // its own port is closed below: it must be free nevertheless
+	_, port, _ := net.SplitHostPort(plain)
+	s := prepareRedis(t, append([]string{"--port", "0", "--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert}, args...)...)
+	s.Addr, s.hello = plain, ""
+	s.startFor(t)
+	return s
+}
+
+// StartSentinel starts a Redis Sentinel with a configuration file of its own, which it writes to.
+func StartSentinel(t testing.TB, conf string) *Server {
+	t.Helper()
+	s := prepareRedis(t)
+	_, port, _ := net.SplitHostPort(s.Addr)
+	s.argv = []string{s.argv[0], conf, "--sentinel", "--port", port, "--bind", "127.0.0.1", "--dir", t.TempDir()}
 	s.startFor(t)
 	return s
 }
@@ -169,6 +196,9 @@ func (s *Server) answers() bool {
 		return false
 	}
 	defer conn.Close()
+	if s.hello == "" {
+		return true // TLS: that it listens must do
+	}
 	_ = conn.SetDeadline(time.Now().Add(time.Second))
 	_, _ = conn.Write([]byte(s.hello))
 	n, err := conn.Read(make([]byte, 16))
