@@ -22,12 +22,11 @@ func (it *itemRun) vet(ctx context.Context) error {
 		return nil
 	}
 	barred, err := it.Suspects.Barred(ctx, it.file.SHA256)
+	if barred && err == nil {
+		return Refuse(CodeEngineCrashed, "this file has crashed the decoder before; send another version of it")
+	}
 	if err != nil {
 		it.Log.Warn("suspects are not known", slog.String("job_id", it.job.JobID), slog.Any("error", err))
-		return nil
-	}
-	if barred {
-		return Refuse(CodeEngineCrashed, "this file has crashed the decoder before; send another version of it")
 	}
 	return nil
 }
@@ -51,7 +50,7 @@ func (it *itemRun) scratchFull(e *Error) *Error {
 		return nil
 	}
 	var fs syscall.Statfs_t
-	if err := syscall.Statfs(it.ws.Dir(), &fs); err != nil || fs.Bavail*uint64(fs.Bsize) >= minScratch {
+	if syscall.Statfs(it.ws.Dir(), &fs) != nil || fs.Bavail*uint64(fs.Bsize) >= minScratch {
 		return nil
 	}
 	return Trouble(CodeInternal, it.stage, fmt.Errorf("scratch: %w; the engine's own answer was: %w", syscall.ENOSPC, e))

@@ -124,7 +124,7 @@ func TestRedisSentinel(t *testing.T) {
 	redisCLI(t, "until the sentinel knows the replica", sentinel.Addr, replica.Addr, "SENTINEL", "REPLICAS", "media")
 	c := client(t, cfg)
 	master.Kill()
-	redisCLI(t, "until the replica leads", replica.Addr, "role:master", "INFO", "replication")
+	redisCLI(t, "until the replica leads", sentinel.Addr, replica.Addr, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "media")
 	var runs atomic.Int32
 	start(t, cfg, counted(&runs))
 	submitPatiently(t, c, job("after", pipeline.KindPhoto))

@@ -52,13 +52,18 @@ func (p *presence) run(ctx context.Context, back func()) {
 		}
 		select {
 		case <-ctx.Done():
-			leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-			defer cancel()
-			_ = p.rdb.Del(leave, presenceKey(p.worker)).Err()
+			p.leave(context.WithoutCancel(ctx))
 			return
 		case <-tick.C:
 		}
 	}
+}
+
+// leave says that this worker is gone, so that nobody has to wait for it to be taken for dead.
+func (p *presence) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	_ = p.rdb.Del(ctx, presenceKey(p.worker)).Err()
 }
 
 func (p *presence) beat(ctx context.Context) {

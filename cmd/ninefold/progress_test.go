@@ -29,8 +29,11 @@ func (s *shared) String() string {
 
 func steps() []pipeline.Progress {
 	return []pipeline.Progress{
-		{ItemID: "lake", Index: 0, Stage: "fetch"}, {ItemID: "dog", Index: 1, Stage: "fetch"}, {ItemID: "lake", Index: 0, Stage: "fetch", Percent: 60},
-		{ItemID: "lake", Index: 0, Stage: "render", Percent: 37}, {ItemID: "dog", Index: 1, Stage: "store", Percent: 100},
+		{ItemID: "lake", Index: 0, Stage: "fetch"},
+		{ItemID: "dog", Index: 1, Stage: "fetch"},
+		{ItemID: "lake", Index: 0, Stage: "fetch", Percent: 60},
+		{ItemID: "lake", Index: 0, Stage: "render", Percent: 37},
+		{ItemID: "dog", Index: 1, Stage: "store", Percent: 100},
 	}
 }
 

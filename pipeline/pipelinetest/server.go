@@ -60,7 +60,8 @@ func StartRedisTLS(t testing.TB, cert, key string, args ...string) *Server {
 	t.Helper()
 	plain := freeAddr(t) // its own port is closed below: it must be free nevertheless
 	_, port, _ := net.SplitHostPort(plain)
-	s := prepareRedis(t, append([]string{"--port", "0", "--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert}, args...)...)
+	secure := []string{"--port", "0", "--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert}
+	s := prepareRedis(t, append(secure, args...)...)
 	s.Addr, s.hello = plain, ""
 	s.startFor(t)
 	return s
