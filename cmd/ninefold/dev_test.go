@@ -21,6 +21,7 @@ import (
 
 	"github.com/ninefold/ninefold/pipeline"
 	"github.com/ninefold/ninefold/pipeline/browsertest"
+	"github.com/ninefold/ninefold/pipeline/pipelinetest"
 )
 
 // album is what a person has on their disk.
@@ -63,49 +64,6 @@ func landscape(w, h int, sky, hills color.NRGBA) *image.NRGBA {
 		}
 	}
 	return img
-}
-
-// strictModels is the real classifier with thresholds that everything passes: every picture then counts as explicit, so that each row
-// of the policy can be seen without a picture nobody wants in a repository.
-func strictModels(t *testing.T) string {
-	t.Helper()
-	from, dir, id := os.Getenv("NINEFOLD_MODELS_DIR"), t.TempDir(), "nsfwjs-mobilenet-v2"
-	data, err := os.ReadFile(filepath.Join(from, id, "manifest.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var manifest map[string]any
-	if err := json.Unmarshal(data, &manifest); err != nil {
-		t.Fatal(err)
-	}
-	manifest["thresholds"].(map[string]any)["explicit"] = map[string]float64{"low": 1e-9, "high": 1e-9}
-	if data, err = json.Marshal(manifest); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.MkdirAll(filepath.Join(dir, id), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, id, "manifest.json"), data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	entries, err := os.ReadDir(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		if !e.IsDir() {
-			link(t, filepath.Join(from, e.Name()), filepath.Join(dir, e.Name()))
-		}
-	}
-	link(t, filepath.Join(from, id, "model.onnx"), filepath.Join(dir, id, "model.onnx"))
-	return dir
-}
-
-func link(t *testing.T, from, to string) {
-	t.Helper()
-	if err := os.Symlink(from, to); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // startDev runs ninefold dev until the test ends and returns the address that it prints.
@@ -186,7 +144,7 @@ func actionsOf(page *browsertest.Page) string {
 func TestConsole(t *testing.T) {
 	s := album(t)
 	setUp(t)
-	url := startDev(t, "--models-dir", strictModels(t))
+	url := startDev(t, "--models-dir", pipelinetest.StrictModels(t, os.Getenv("NINEFOLD_MODELS_DIR")))
 	page := openConsole(t, url, 1360, 900)
 	page.Keep("console-1-empty")
 	drop(page, ".drop", filepath.Join(s.dir, "lake.jpg"), filepath.Join(s.dir, "dusk.jpg"), filepath.Join(s.dir, "clip.mp4"), filepath.Join(s.dir, "note.ogg"))
