@@ -60,7 +60,7 @@ func (t Tools) probe(ctx context.Context, dir string, f pipeline.File) ([]byte, 
 	}
 	args = append(args, "-show_entries", probeEntries, "-of", "json", "-i", inputName(f))
 	out := &capped{left: probeCap}
-	p := process{name: t.FFprobe, args: args, run: Run{Dir: dir, Stdout: out}, probes: true}
+	p := process{name: t.FFprobe, order: t.order, args: args, run: Run{Dir: dir, Stdout: out}, probes: true}
 	if err := p.start(ctx); err != nil {
 		return nil, err
 	}

@@ -33,6 +33,7 @@ const (
 type Tools struct {
 	FFmpeg  string // path
 	FFprobe string // path
+	order   string // LD_PRELOAD of both, "" = none
 }
 
 // FindTools looks both programs up on PATH.
@@ -45,7 +46,7 @@ func FindTools() (Tools, error) {
 	if err != nil {
 		return Tools{}, fmt.Errorf("ffprobe is not on PATH; install the ffmpeg package: %w", err)
 	}
-	return Tools{FFmpeg: ffmpeg, FFprobe: ffprobe}, nil
+	return Tools{FFmpeg: ffmpeg, FFprobe: ffprobe, order: linkOrder(ffmpeg)}, nil
 }
 
 // Run is one ffmpeg process.
@@ -97,7 +98,7 @@ func (t Tools) Run(ctx context.Context, r Run) error {
 		level = "error"
 	}
 	head := []string{"-hide_banner", "-nostdin", "-y", "-loglevel", level, "-max_alloc", fmt.Sprint(maxAlloc)}
-	p := process{name: t.FFmpeg, run: r}
+	p := process{name: t.FFmpeg, order: t.order, run: r}
 	if r.Progress == nil {
 		p.args = append(append(head, "-nostats"), r.Args...)
 		return p.start(ctx)
@@ -124,6 +125,7 @@ func (t Tools) Run(ctx context.Context, r Run) error {
 // process is one program about to run.
 type process struct {
 	name     string
+	order    string // LD_PRELOAD, "" = none
 	args     []string
 	run      Run
 	progress *os.File // the child's end, closed by start once the child has it
@@ -137,6 +139,9 @@ func (p process) start(ctx context.Context) error {
 	stderr := &capped{left: stderrCap}
 	cmd := exec.CommandContext(ctx, p.name, p.args...)
 	cmd.Dir, cmd.Env = p.run.Dir, environment(p.run.Dir)
+	if p.order != "" {
+		cmd.Env = append(cmd.Env, "LD_PRELOAD="+p.order)
+	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.run.Stdin, p.run.Stdout, stderr
 	cmd.ExtraFiles = p.run.ExtraFiles
 	if p.progress != nil {

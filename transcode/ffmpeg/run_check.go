@@ -112,6 +112,6 @@ func (t Tools) Version(ctx context.Context) (string, error) {
 
 func (t Tools) ask(ctx context.Context, question string) ([]byte, error) {
 	out := &capped{left: probeCap}
-	err := process{name: t.FFmpeg, args: []string{"-hide_banner", question}, run: Run{Stdout: out}}.start(ctx)
+	err := process{name: t.FFmpeg, order: t.order, args: []string{"-hide_banner", question}, run: Run{Stdout: out}}.start(ctx)
 	return out.buf.Bytes(), err
 }
