@@ -61,6 +61,11 @@ race: build models tools ## Run every test under the race detector, the slow pac
 bench-voice: build ## Measure a voice note's CPU and memory against a bare ffmpeg and the usual five processes; fails when a limit is missed.
 	@go run ./cmd/bench-voice -engine bin/ninefold-engine
 
+.PHONY: bench-moderation
+bench-moderation: build ## Measure each model's pictures against ONNX Runtime's bare call, its memory and its start; fails where the limit is missed.
+	@bin/ninefold models fetch --dir bin/models nsfwjs-mobilenet-v2 nsfwjs-mobilenet-v2-mid nsfwjs-inception-v3
+	@NINEFOLD_BENCH_MODELS='$(CURDIR)/bin/models' go test -count=1 -timeout 30m -run '^TestBenchModeration$$' -v ./moderation/onnx | grep -vE '^(=== RUN|--- )'
+
 .PHONY: lint
 lint: system ## Run the pinned golangci-lint (built into bin/tools the first time).
 	@docker/setup.sh lint

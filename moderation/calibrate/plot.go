@@ -66,6 +66,7 @@ func (r Report) rocPlot() (*plot.Plot, error) {
 // sweepPlot shows what happens as the threshold rises.
 func (r Report) sweepPlot() (*plot.Plot, error) {
 	p := unitPlot("What a threshold does", "threshold", "share")
+	p.Legend.Top, p.Legend.Left, p.Legend.XOffs, p.Legend.YOffs = true, true, vg.Points(8), -vg.Points(24) // where no curve is: it rises late
 	recall := make(plotter.XYs, 0, len(r.ROC))
 	precision := make([]plotter.XYs, len(r.Prevalences))
 	for _, at := range r.ROC[1:] {
@@ -89,7 +90,6 @@ func unitPlot(title, x, y string) *plot.Plot {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, 1
-	p.Legend.Top, p.Legend.Left = false, false
 	p.Legend.YOffs = vg.Points(12)
 	p.Add(plotter.NewGrid())
 	return p
