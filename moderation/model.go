@@ -9,6 +9,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ninefold/ninefold/pipeline"
@@ -141,6 +142,27 @@ func (t Thresholds) String() string {
 		}
 	}
 	return strings.Join(out, " ")
+}
+
+// ParseThresholds reads what String writes. A category it does not name has no bounds.
+func ParseThresholds(text string) (Thresholds, error) {
+	var t Thresholds
+	places := map[string]*Threshold{"explicit": &t.Explicit, "drawn": &t.Drawn, "suggestive": &t.Suggestive}
+	for _, field := range strings.Fields(text) {
+		name, bounds, _ := strings.Cut(field, "=")
+		low, high, _ := strings.Cut(bounds, ":")
+		place := places[name]
+		if place == nil {
+			return Thresholds{}, fmt.Errorf("thresholds: unknown category %q", name)
+		}
+		var lowErr, highErr error
+		place.Low, lowErr = strconv.ParseFloat(low, 64)
+		place.High, highErr = strconv.ParseFloat(high, 64)
+		if lowErr != nil || highErr != nil || !place.valid() {
+			return Thresholds{}, fmt.Errorf("thresholds: %s: want LOW:HIGH", name)
+		}
+	}
+	return t, nil
 }
 
 // SelfTest is a picture made in code and the scores the model must give for it.

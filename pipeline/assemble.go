@@ -83,6 +83,7 @@ const (
 func (r *run) assemble(parts []Part) Manifest {
 	m := r.head()
 	m.Parts = withinCounts(parts)
+	r.rulings = nil
 	for i := range r.job.Recipients {
 		m.Deliveries = append(m.Deliveries, r.deliver(i, m.Parts))
 	}
@@ -117,8 +118,11 @@ func withinCounts(parts []Part) []Part {
 // deliver decides every part for the job's recipient i.
 func (r *run) deliver(i int, parts []Part) Delivery {
 	d := Delivery{RecipientID: r.job.Recipients[i].ID, Parts: []PartDelivery{}, Notices: []Notice{}}
-	for _, p := range parts {
+	for j, p := range parts {
 		v := r.decide(i, p)
+		if v.byPolicy() {
+			r.rulings = append(r.rulings, ruling{i, j, v})
+		}
 		d.Parts = append(d.Parts, PartDelivery{ItemID: p.ItemID, Action: v.Action, Reasons: v.reasons()})
 	}
 	return d
@@ -129,6 +133,9 @@ type verdict struct {
 	Decision
 	answer answer
 }
+
+// byPolicy tells a decision about people from a file's own fault.
+func (v verdict) byPolicy() bool { return v.Row > 0 || v.Action != Reject }
 
 func (v verdict) reasons() []string {
 	if v.answer.from == AudienceAssumed {
@@ -152,14 +159,15 @@ func (r *run) decideBy(a answer, i int, p Part) verdict {
 	if d, ok := r.Policy.Gate(r.job.Conversation.Kind, a.Sender, a.Recipients[i]); !ok {
 		return verdict{d, a}
 	}
-	if p.Status != StatusReady {
-		return verdict{Decision{Action: Reject, Reason: string(p.Error.Code)}, a}
-	}
 	var facts Facts
 	if p.Moderation != nil {
 		facts = *p.Moderation
 	}
-	return verdict{p.unrendered(r.Policy.Decide(facts, p.Kind, a.Sender, a.Recipients[i])), a}
+	d := p.unrendered(r.Policy.Decide(facts, p.Kind, a.Sender, a.Recipients[i]))
+	if p.Status != StatusReady && (p.Error.Code != CodeBlockedNudity || d.Action != Reject) {
+		d = Decision{Action: Reject, Reason: string(p.Error.Code)}
+	}
+	return verdict{d, a}
 }
 
 // dropRefused rejects the ready parts that nobody gets any more, now that the audience is another one than the job's: a manifest names

@@ -57,7 +57,7 @@ func (c Config) Validate() error {
 	return errors.Join(wrong...)
 }
 
-// Deps is what Run works with. All fields are needed but Audience and Suspects.
+// Deps is what Run works with. All fields are needed but Audience, AuditKey and Suspects.
 type Deps struct {
 	Sources    SourceStore
 	Store      Store
@@ -65,6 +65,7 @@ type Deps struct {
 	Moderator  Moderator
 	Policy     Policy
 	Audience   AudienceSource // nil = JobAudience
+	AuditKey   []byte         // ids in audit records are hashed with it; nil = a random one of this Pipeline's
 	Log        *slog.Logger
 	Now        func() time.Time
 	Suspects   Suspects // nil = nothing is remembered
@@ -74,6 +75,7 @@ type Deps struct {
 type Pipeline struct {
 	cfg Config
 	Deps
+	pseudonyms *pseudonyms
 }
 
 // New returns a Pipeline, or every mistake in its configuration.
@@ -84,7 +86,11 @@ func New(cfg Config, deps Deps) (*Pipeline, error) {
 	if deps.Audience == nil {
 		deps.Audience = JobAudience{}
 	}
-	return &Pipeline{cfg: cfg, Deps: deps}, nil
+	names, err := newPseudonyms(deps.AuditKey)
+	if err != nil {
+		return nil, err
+	}
+	return &Pipeline{cfg: cfg, Deps: deps, pseudonyms: names}, nil
 }
 
 // RunOptions belong to one attempt at a job.
@@ -122,7 +128,11 @@ func (p *Pipeline) Run(ctx context.Context, job Job, opts RunOptions) (Manifest,
 	if err != nil {
 		return Manifest{}, err
 	}
-	return p.commit(context.WithoutCancel(ctx), m)
+	ctx = context.WithoutCancel(ctx)
+	if err := r.record(ctx, &m); err != nil {
+		return Manifest{}, err
+	}
+	return p.commit(ctx, m)
 }
 
 // run is one attempt at one job.
@@ -133,6 +143,7 @@ type run struct {
 	started time.Time
 	served  []Recipient // those who passed the gate, as the job knew them
 	answers []answer    // who they are: the job's word until the message is about to be published
+	rulings []ruling    // what was decided last, for the audit
 }
 
 // manifest does the work of Run between the look for an old manifest and the commit of the new one.
@@ -192,13 +203,16 @@ func (r *run) refuse() *Error {
 // gate asks the policy about every recipient. A job is refused when nobody is left to serve.
 func (r *run) gate() *Error {
 	var first Decision
-	r.served = nil
+	r.served, r.rulings = nil, nil
 	for i, rec := range r.job.Recipients {
-		d, ok := r.gateOne(i)
+		v, ok := r.gateOne(i)
 		if ok {
 			r.served = append(r.served, rec)
-		} else if first.Reason == "" {
-			first = d
+			continue
+		}
+		r.rulings = append(r.rulings, ruling{i, -1, v})
+		if first.Reason == "" {
+			first = v.Decision
 		}
 	}
 	if len(r.served) > 0 {
@@ -213,13 +227,13 @@ func (r *run) gate() *Error {
 const gateOp = "gate"
 
 // gateOne asks about the job's recipient i, by every answer there is.
-func (r *run) gateOne(i int) (d Decision, ok bool) {
+func (r *run) gateOne(i int) (verdict, bool) {
 	for _, a := range r.answers {
-		if d, ok = r.Policy.Gate(r.job.Conversation.Kind, a.Sender, a.Recipients[i]); !ok {
-			return d, false
+		if d, ok := r.Policy.Gate(r.job.Conversation.Kind, a.Sender, a.Recipients[i]); !ok {
+			return verdict{d, a}, false
 		}
 	}
-	return d, ok
+	return verdict{}, true
 }
 
 // gateMessages tell the integrator what to do; what a sender is told is in the manifest's notices.

@@ -475,11 +475,12 @@ func TestStoreOutageIsTroubleAndHeals(t *testing.T) {
 // failing is a store that can be switched off for writing.
 type failing struct {
 	pipeline.Store
-	off atomic.Bool
+	off  atomic.Bool
+	only string // keys that begin with this
 }
 
 func (f *failing) PutNew(ctx context.Context, key string, r io.Reader, size int64, opts pipeline.PutOptions) (bool, error) {
-	if f.off.Load() {
+	if f.off.Load() && strings.HasPrefix(key, f.only) {
 		return false, pipeline.Trouble(pipeline.CodeStorageUnavailable, "put", errors.New("switched off"))
 	}
 	return f.Store.PutNew(ctx, key, r, size, opts)

@@ -21,6 +21,7 @@ type configCmd struct {
 	ModelSettings  `embed:"" group:"models"`
 
 	AudienceSettings `embed:"" group:"audience"`
+	AuditSettings    `embed:"" group:"audience"`
 }
 
 // Run prints what flags, environment and file amount to, as a file that --config reads.

@@ -18,6 +18,7 @@ import (
 type policyCmd struct {
 	Show    policyShowCmd    `cmd:"" help:"Print the policy's settings, and the table they make."`
 	Explain policyExplainCmd `cmd:"" help:"Say for each recipient and item of a job which row of the table decides, and why. Needs no media."`
+	Replay  policyReplayCmd  `cmd:"" help:"Decide again, by another policy, what the store's audit records hold, and print the difference. Writes nothing."`
 }
 
 // policySettings is the one setting that these commands share with the others.

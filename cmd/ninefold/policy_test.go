@@ -3,12 +3,17 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/ninefold/ninefold/moderation"
 	"github.com/ninefold/ninefold/pipeline"
 	"github.com/ninefold/ninefold/pipeline/filestore"
 	"github.com/ninefold/ninefold/pipeline/pipelinetest"
@@ -182,5 +187,132 @@ func TestPartsFromTheStore(t *testing.T) {
 	}
 	if _, errs, code := ask(t, "parts", "--sender", "--store", dir, "another"); code != exitUsage || !strings.Contains(errs, "--store") {
 		t.Errorf("exit %d, %s", code, errs)
+	}
+}
+
+// replayRig runs messages through the real pipeline into a directory store, over fake media.
+type replayRig struct {
+	dir   string
+	store pipeline.Store
+	facts pipeline.Facts
+	now   time.Time
+}
+
+func (r *replayRig) send(t *testing.T, id string, recipients ...pipeline.Recipient) {
+	t.Helper()
+	policy, err := moderation.NewPolicy(moderation.DefaultConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := pipeline.New(pipeline.Config{
+		Scratch: t.TempDir(), ItemsAtOnce: 1, Version: "test", MaxBytes: pipeline.ByteCaps{Voice: 100, Photo: 100, Video: 100},
+	}, pipeline.Deps{
+		Sources: r.store, Store: r.store, Processors: &pipelinetest.Processors{}, Moderator: &pipelinetest.Moderator{Facts: r.facts}, Policy: policy,
+		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return r.now },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, key := pipelinetest.JPEG(id), "up/"+strings.ReplaceAll(id, ":", "_")
+	if err := r.store.Put(t.Context(), key, bytes.NewReader(data), int64(len(data)), pipelinetest.Digest(data, "")); err != nil {
+		t.Fatal(err)
+	}
+	job := pipeline.Job{
+		Schema: pipeline.JobSchema, JobID: id, MessageID: "m", Conversation: pipeline.Conversation{ID: "c", Kind: pipeline.Group},
+		Sender: pipeline.Sender{ID: "s", AgeBand: pipeline.Adult}, Recipients: recipients,
+		Items: []pipeline.Item{{ID: "i1", Kind: pipeline.KindPhoto, Source: pipeline.Source{Key: key}}},
+	}
+	if _, err := p.Run(t.Context(), job, pipeline.RunOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newReplayRig(t *testing.T) *replayRig {
+	t.Helper()
+	r := &replayRig{dir: t.TempDir(), now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	store, err := filestore.Open(r.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	r.store = store
+	return r
+}
+
+// explicit are facts of a photo with that score, by the bounds 0.3 and 0.5.
+func explicit(score float64) pipeline.Facts {
+	bounds := moderation.Thresholds{Explicit: moderation.Threshold{Low: 0.3, High: 0.5}}
+	f := moderation.Aggregate([]moderation.Frame{{Scores: pipeline.Scores{Explicit: score}}}, 1, bounds)
+	f.Model = &pipeline.ModelRef{ID: "test", SHA256: "00", Thresholds: bounds.String()}
+	return f
+}
+
+func TestPolicyReplay(t *testing.T) {
+	r := newReplayRig(t)
+	person := func(id string, age pipeline.AgeBand, f pipeline.NudityFilter) pipeline.Recipient {
+		return pipeline.Recipient{ID: id, AgeBand: age, Contact: pipeline.ContactAccepted, NudityFilter: f}
+	}
+	teen, adult, hides := person("t", pipeline.Teen, pipeline.FilterOff), person("a", pipeline.Adult, pipeline.FilterOff), person("h", pipeline.Adult, pipeline.FilterHide)
+	r.facts = explicit(0.9)
+	r.send(t, "first", teen, adult, hides)
+	r.facts, r.now = explicit(0.4), r.now.AddDate(0, 0, 1)
+	r.send(t, "second.job:2", teen, adult, hides)
+	r.facts, r.now = explicit(0.1), r.now.AddDate(0, 1, 0)
+	r.send(t, "third", teen, adult, hides)
+
+	strict := policyFile(t, "schema: ninefold.policy/1\nversion: strict\nteen_explicit: blur\nthresholds: {explicit: {low: 0.2, high: 0.35}}\n")
+	tests := []struct {
+		name                                           string
+		args                                           []string
+		messages, decisions, changed, milder, stricter int
+		changes                                        map[string]int
+	}{
+		{"all", nil, 3, 9, 3, 1, 2, map[string]int{"16_17 withhold 6 blur 6": 1, "16_17 deliver 15 blur 6": 1, "adult deliver 15 withhold 12": 1}},
+		{"a day", []string{"--since", "2026-01-02", "--until", "2026-01-02"}, 1, 3, 1, 1, 0, map[string]int{"16_17 withhold 6 blur 6": 1}},
+		{"since", []string{"--since", "2026-01-03"}, 2, 6, 2, 0, 2, map[string]int{"16_17 deliver 15 blur 6": 1, "adult deliver 15 withhold 12": 1}},
+		{"until", []string{"--until", "2026-01-01"}, 0, 0, 0, 0, 0, map[string]int{}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var got replayReport
+			askJSON(t, &got, append([]string{"policy", "replay", "--json", "--policy", strict, "--store", r.dir}, tt.args...)...)
+			if got.Messages != tt.messages || got.Decisions != tt.decisions || got.Changed != tt.changed || got.Milder != tt.milder || got.Stricter != tt.stricter {
+				t.Errorf("%+v, want %+v", got, tt)
+			}
+			changes := map[string]int{}
+			for _, c := range got.Changes {
+				changes[fmt.Sprintf("%s %s %d %s %d", c.Recipient, c.From, c.FromRow, c.To, c.ToRow)] += c.Count
+			}
+			if !maps.Equal(changes, tt.changes) {
+				t.Errorf("changes %v, want %v", changes, tt.changes)
+			}
+		})
+	}
+	out, _, _ := ask(t, "policy", "replay", "--policy", strict, "--store", r.dir)
+	if !strings.Contains(out, "policy strict: 9 decisions about 3 messages; 3 would change: 1 show more, 2 show less") {
+		t.Errorf("printed %s", out)
+	}
+	if _, errs, code := ask(t, "policy", "replay", "--policy", strict, "--store", r.dir, "--since", "yesterday"); code != exitUsage {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+}
+
+// TestPolicyReplayStrays: records of an attempt that was not committed are not counted.
+func TestPolicyReplayStrays(t *testing.T) {
+	r := newReplayRig(t)
+	r.facts = explicit(0.9)
+	r.send(t, "job", pipeline.Recipient{ID: "t", AgeBand: pipeline.Teen, Contact: pipeline.ContactAccepted, NudityFilter: pipeline.FilterOff})
+	stray := []byte("not even a record")
+	for _, digest := range []string{"000000000000", "ffffffffffff"} {
+		key := pipeline.AuditPrefix + "2026/01/02/job." + digest + ".ndjson"
+		if err := r.store.Put(t.Context(), key, bytes.NewReader(stray), int64(len(stray)), pipelinetest.Digest(stray, "")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got replayReport
+	same := policyFile(t, "schema: ninefold.policy/1\nversion: same\n")
+	askJSON(t, &got, "policy", "replay", "--json", "--policy", same, "--store", r.dir)
+	if got.Messages != 1 || got.Strays != 2 || got.Changed != 0 || got.Decisions != 1 {
+		t.Errorf("%+v", got)
 	}
 }

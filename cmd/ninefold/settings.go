@@ -56,6 +56,11 @@ type AudienceSettings struct {
 	AudienceTimeout time.Duration `help:"How long an answer may take; without one the job is tried again, and at last the stricter of two answers counts." default:"2s"`
 }
 
+// AuditSettings says how decisions are recorded.
+type AuditSettings struct {
+	AuditKey string `help:"Key that ids in audit records are hashed with: base64 of 32 or more random bytes, the same for all workers; empty = a new one at each start, and nobody can be found in the records. Set it in the environment." json:"-" secret:""`
+}
+
 // StoreSettings says where originals come from and where parts go.
 type StoreSettings struct {
 	Store       string `help:"Where parts are kept: a directory, or s3://BUCKET[/PREFIX]." default:"ninefold-store" placeholder:"DIR|s3://…"`
@@ -132,7 +137,7 @@ func groups() []kong.Group {
 		{Key: "log", Title: "Log:"},
 		{Key: "engine", Title: "Engine:"},
 		{Key: "models", Title: "Classifier and policy:"},
-		{Key: "audience", Title: "Audience:"},
+		{Key: "audience", Title: "Audience and audit:"},
 		{Key: "store", Title: "Store:"},
 		{Key: "queue", Title: "Queue:"},
 		{Key: "admin", Title: "Worker's own pages:"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -131,6 +132,20 @@ func readPolicyConfig(path string) (moderation.Config, error) {
 		return moderation.Config{}, err
 	}
 	return moderation.DecodeConfig(data)
+}
+
+// key has the ids in audit records hashed with the operator's key, where one is set.
+func (s AuditSettings) key(deps *pipeline.Deps) error {
+	if s.AuditKey == "" {
+		return nil
+	}
+	key, err := base64.StdEncoding.DecodeString(s.AuditKey)
+	if err != nil || len(key) < pipeline.MinAuditKey {
+		const advice = "audit-key: want base64 of at least %d random bytes; make one with: head -c 32 /dev/urandom | base64"
+		return &exitError{exitUsage, fmt.Errorf(advice, pipeline.MinAuditKey)}
+	}
+	deps.AuditKey = key
+	return nil
 }
 
 // directory has the audience read again from an operator's directory, where one is set.

@@ -22,6 +22,7 @@ type workerCmd struct {
 	ModelSettings  `embed:"" group:"models"`
 
 	AudienceSettings `embed:"" group:"audience"`
+	AuditSettings    `embed:"" group:"audience"`
 }
 
 // Run returns when SIGTERM or an interrupt has been answered: jobs in work were finished or handed back.
@@ -31,7 +32,7 @@ func (c *workerCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	svc, err := openService(a, c.EngineSettings, c.ModelSettings, sources, store, c.directory)
+	svc, err := openService(a, c.EngineSettings, c.ModelSettings, sources, store, c.directory, c.key)
 	if err != nil {
 		return err
 	}
