@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# Builds the worker's image where no container engine is at hand, and tries it: buildah with chroot isolation, on a base made by
+# debootstrap from this machine's own Debian mirror. With Docker or Podman, build docker/Dockerfile directly instead.
+#
+#   docker/build-image.sh [WORK]     as root; WORK (default bin/image) keeps the base between runs: 300 MB, the image 2 GB
+#
+# Needs buildah, debootstrap and Go. Nothing of this machine stays in the image: mirrors and the Go toolchain are mounted or used for the
+# build stage only.
+set -Eeuo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+work=$(mkdir -p "${1:-$root/bin/image}" && cd "${1:-$root/bin/image}" && pwd)
+readonly suite=bookworm base=localhost/ninefold-base go_image=localhost/ninefold-go image=localhost/ninefold
+export BUILDAH_ISOLATION=chroot TMPDIR=$work
+
+say() { printf 'image: %s\n' "$*" >&2; }
+fail() {
+  printf 'image: %s\n' "$1" >&2
+  exit 1
+}
+for tool in buildah debootstrap go; do
+  command -v "$tool" >/dev/null || fail "there is no $tool on PATH; install it (apt-get install buildah debootstrap) and run this again"
+done
+[ "$(id -u)" = 0 ] || fail "debootstrap and chroot isolation need root: sudo $0"
+
+store=(--root "$work/storage" --runroot "$work/run")
+buildah() { command buildah "${store[@]}" "$@"; }
+
+# mirror prints where this machine takes Debian's packages from.
+mirror() {
+  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: '"$suite" 2>/dev/null | head -n 1
+}
+
+make_base() {
+  [ ! -e "$work/base/.done" ] || return 0
+  say "making a minimal Debian $suite"
+  rm -rf "$work/base"
+  debootstrap --variant=minbase "$suite" "$work/base" "$(mirror)" >"$work/debootstrap.log" 2>&1 || fail "debootstrap failed, see $work/debootstrap.log"
+  rm -rf "$work/base/var/cache/apt/archives/"*.deb
+  : >"$work/base/etc/apt/sources.list" # the build mounts this machine's
+  touch "$work/base/.done"
+}
+
+# import NAME DIR...: an image of one layer from directories of files.
+import() {
+  local name=$1 from=$2 container
+  container=$(buildah from "$from")
+  shift 2
+  buildah copy --quiet "$container" "$@" >/dev/null
+  buildah config --env PATH=/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
+  buildah commit --quiet --rm "$container" "$name" >/dev/null
+}
+
+import_bases() {
+  buildah inspect --type image "$base" >/dev/null 2>&1 || import "$base" scratch "$work/base" /
+  buildah inspect --type image "$go_image" >/dev/null 2>&1 || import "$go_image" "$base" "$(go env GOROOT)" /usr/local/go
+}
+
+# mounts gives the build this machine's package sources, where it has its own.
+mounts() {
+  local path
+  for path in /etc/apt/sources.list /etc/apt/sources.list.d /etc/apt/apt.conf.d /etc/apt/keyrings /usr/local/share/ca-certificates; do
+    [ ! -e "$path" ] || printf -- '--volume\n%s:%s:ro\n' "$path" "$path"
+  done
+}
+
+build() {
+  local -a mounted
+  mapfile -t mounted < <(mounts)
+  say "building"
+  buildah bud --format docker --layers "${mounted[@]}" -t "$image" -f "$root/docker/Dockerfile" --ignorefile "$root/docker/Dockerfile.dockerignore" \
+    --build-arg BASE="$base" --build-arg GO_IMAGE="$go_image" --build-arg GOPROXY="$(go env GOPROXY)" \
+    --build-arg NPM_CONFIG_REGISTRY="$(npm config get registry 2>/dev/null)" \
+    --build-arg VERSION="$(git -C "$root" describe --always --dirty 2>/dev/null || echo 0.1.0-dev)" "$root" >"$work/build.log" 2>&1 ||
+    fail "the build failed: $(tail -n 5 "$work/build.log")"
+}
+
+# try_image runs the image's own programs as its own user: what doctor says, and media through engine, classifier and store.
+try_image() {
+  say "trying it"
+  container=$(buildah from "$image")
+  start_redis
+  "$root/docker/demo-media.sh" "$work/demo" >/dev/null
+  chmod -R a+rX "$work/demo"
+  in_image ninefold --version
+  in_image ninefold doctor --redis-url "redis://127.0.0.1:$redis_port/0" --store /var/lib/ninefold/scratch/store
+  in_image sh -c 'test "$(id -u)" = 10001 && ninefold process --out /var/lib/ninefold/scratch/parts --model nsfwjs-mobilenet-v2 /demo/uploads/*.*' |
+    sed 's/^/       /'
+}
+
+in_image() { buildah run --volume "$work/demo:/demo:ro" "$container" -- "$@"; }
+
+redis_port=$((20000 + $$ % 20000))
+redis_pid=
+container=
+start_redis() {
+  redis-server --port "$redis_port" --save '' --appendonly no --dir "$work" --maxmemory-policy noeviction >"$work/redis.log" 2>&1 &
+  redis_pid=$!
+  timeout 10 sh -c "until redis-cli -p $redis_port ping >/dev/null 2>&1; do :; done" || fail "redis-server does not answer, see $work/redis.log"
+}
+
+# tidy leaves the image and nothing else.
+tidy() {
+  [ -z "$redis_pid" ] || kill "$redis_pid" 2>/dev/null || true
+  [ -z "$container" ] || buildah rm "$container" >/dev/null 2>&1 || true
+}
+trap tidy EXIT
+
+make_base
+import_bases
+build
+try_image
+say "size: $(buildah images --format '{{.Size}}' "$image")"
