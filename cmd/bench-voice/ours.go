@@ -104,7 +104,7 @@ func (o *ours) startCPU(ctx context.Context, n int) (float64, error) {
 // idle has an engine open a workspace and refuse to identify a file that is not there: the least that makes one start.
 func (o *ours) idle(ctx context.Context) error {
 	return o.message(ctx, func(_ *pipeline.Workspace, proc pipeline.Processor) error {
-		if _, err := proc.Identify(ctx, pipeline.File{Path: "in/none", Type: pipeline.TypeJPEG}); err == nil {
+		if _, err := proc.Identify(ctx, pipeline.File{Path: "in/none", Type: pipeline.TypeOgg}); err == nil {
 			return fmt.Errorf("a file that is not there was identified")
 		}
 		return nil
