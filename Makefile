@@ -66,6 +66,14 @@ bench-moderation: build ## Measure each model's pictures against ONNX Runtime's 
 	@bin/ninefold models fetch --dir bin/models nsfwjs-mobilenet-v2 nsfwjs-mobilenet-v2-mid nsfwjs-inception-v3
 	@NINEFOLD_BENCH_MODELS='$(CURDIR)/bin/models' go test -count=1 -timeout 30m -run '^TestBenchModeration$$' -v ./moderation/onnx | grep -vE '^(=== RUN|--- )'
 
+.PHONY: bench-sandbox
+bench-sandbox: build ## Measure what the sandbox adds to a single photo's CPU, against the same engine started bare; fails above 15 %.
+	@NINEFOLD_BENCH_BIN='$(CURDIR)/bin' go test -count=1 -timeout 30m -run '^TestBenchSandbox$$' -v ./transcode/sandbox
+
+.PHONY: hostile
+hostile: build ## Run the campaigns C7 and H1 to H7 in their long form (about half an hour), one JSON line per row.
+	@NINEFOLD_LONG=1 go test -count=1 -timeout 3h -run '^Test(Campaign|Escapes)' ./transcode/sandbox
+
 .PHONY: lint
 lint: system ## Run the pinned golangci-lint (built into bin/tools the first time).
 	@docker/setup.sh lint

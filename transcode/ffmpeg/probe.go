@@ -32,6 +32,9 @@ func (t Tools) Probe(ctx context.Context, dir string, f pipeline.File) (pipeline
 	if err := ctx.Err(); err != nil {
 		return pipeline.Media{}, ended(err)
 	}
+	if err := checkSource(dir, f); err != nil {
+		return pipeline.Media{}, err
+	}
 	if m, ok := hear(dir, f); ok {
 		return m, nil
 	}

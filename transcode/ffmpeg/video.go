@@ -66,7 +66,11 @@ func (t Tools) Video(ctx context.Context, dir, out string, f pipeline.File, plan
 	j := videoJob{
 		tools: t, dir: dir, out: out, seen: framesDir, src: fileSource(f, plan), plan: plan, cards: cards, progress: rising(progress),
 	}
-	return j.run(ctx)
+	res, err := j.run(ctx)
+	if err == nil && len(res.Rendered.Part.Warnings) == 0 && endsEarly(filepath.Join(dir, f.Path), f.Type) {
+		res.Rendered.Part.Warnings = []string{"truncated: the file ends before it should; what could be decoded is delivered"}
+	}
+	return res, err
 }
 
 func (j *videoJob) run(ctx context.Context) (*VideoResult, error) {

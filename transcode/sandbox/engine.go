@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -139,6 +141,22 @@ func (e *engine) killGroup() {
 	_ = e.room.Close() // what cannot be removed now is swept at the next start
 }
 
+// peakAttr is the log attribute of the memory that an engine, or the largest of its children, held at its peak, bytes.
+const peakAttr = "peak_rss"
+
+// cost is what a dead engine has used, for the log.
+func (e *engine) cost() []any {
+	state := e.cmd.ProcessState
+	if state == nil {
+		return nil
+	}
+	peak := int64(0)
+	if u, ok := state.SysUsage().(*syscall.Rusage); ok {
+		peak = u.Maxrss << 10
+	}
+	return []any{slog.String("program", filepath.Base(e.cmd.Path)), slog.Duration("cpu", state.UserTime()+state.SystemTime()), slog.Int64(peakAttr, peak)}
+}
+
 // freeze stops an engine with everything it started: between requests it is given no time to do anything. thaw undoes it.
 func (e *engine) freeze() { _ = syscall.Kill(-e.cmd.Process.Pid, syscall.SIGSTOP) }
 
@@ -194,10 +212,14 @@ func (e *engine) exchange(req Request, progress func(float64)) (Response, error)
 	if err := writeFrame(e.in, req); err != nil {
 		return Response{}, err
 	}
-	for {
+	for said := 0; ; {
 		var resp Response
-		if err := readFrame(e.out, &resp); err != nil {
+		n, err := readFrame(e.out, &resp)
+		if err != nil {
 			return Response{}, err
+		}
+		if said += n; said > maxTalk {
+			return Response{}, fmt.Errorf("sandbox: %d bytes in answer to one request, at most %d", said, maxTalk)
 		}
 		if resp.Done {
 			return resp, nil

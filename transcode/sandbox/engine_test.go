@@ -108,7 +108,7 @@ func openMessage(t *testing.T, pool *Pool) message {
 // deliver takes data through every call, as the pipeline does.
 func (m message) deliver(t *testing.T, n int, data []byte) {
 	t.Helper()
-	f, err := pipeline.StageFile(m.ws, "in/"+string(rune('0'+n)), bytes.NewReader(data), int64(len(data)), 1<<20)
+	f, err := pipeline.StageFile(m.ws, "in/"+string(rune('0'+n)), bytes.NewReader(data), int64(len(data)), 32<<20)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,9 @@ import (
 // maxFrame bounds one message between worker and engine, bytes. The largest honest one lists 300 samples.
 const maxFrame = 4 << 20
 
+// maxTalk bounds everything an engine says in answer to one request, bytes: progress comes a few times a second, in 40 bytes.
+const maxTalk = 2 * maxFrame
+
 // Op names a request.
 type Op string
 
@@ -76,19 +79,19 @@ func writeFrame(w io.Writer, v any) error {
 	return err
 }
 
-// readFrame reads one frame into v. Its length is checked before anything is allocated for it.
-func readFrame(r io.Reader, v any) error {
+// readFrame reads one frame into v and returns its length. That is checked before anything is allocated for it.
+func readFrame(r io.Reader, v any) (int, error) {
 	var head [4]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return err
+		return 0, err
 	}
 	n := binary.BigEndian.Uint32(head[:])
 	if n > maxFrame {
-		return fmt.Errorf("sandbox: a frame of %d bytes is larger than %d", n, maxFrame)
+		return 0, fmt.Errorf("sandbox: a frame of %d bytes is larger than %d", n, maxFrame)
 	}
 	data := make([]byte, n)
 	if _, err := io.ReadFull(r, data); err != nil {
-		return err
+		return 0, err
 	}
-	return json.Unmarshal(data, v)
+	return int(n), json.Unmarshal(data, v)
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 
 	seccomp "github.com/elastic/go-seccomp-bpf"
+	"golang.org/x/sys/unix"
 )
 
 // seal takes away from an engine, with all its threads and for ever, what only its start needed. From here on
@@ -14,10 +15,10 @@ import (
 //  3. its filters are final.
 //
 // It comes before the first request, so before the first byte of a stranger's. The kernel's lack of seccomp is the worker's to judge
-// (Config.Sandbox): an engine that is not confined has nothing to seal.
+// (Config.Sandbox): an engine that no worker has confined, or that no kernel could, has nothing to seal.
 func seal() error {
-	if !seccomp.Supported() {
-		return nil
+	if confined, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); err != nil || confined == 0 || !seccomp.Supported() {
+		return nil //nolint:nilerr // a kernel that old has no seccomp filters either
 	}
 	// Go looks once whether it can hold children by handle, with calls that are about to be gone.
 	if p, err := os.FindProcess(os.Getpid()); err == nil {

@@ -24,7 +24,7 @@ type Handler interface {
 func Serve(ctx context.Context, in io.Reader, out io.Writer, h Handler) error {
 	for {
 		var req Request
-		if err := readFrame(in, &req); errors.Is(err, io.EOF) {
+		if _, err := readFrame(in, &req); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
 			return err

@@ -236,6 +236,7 @@ func (s *session) Close() error {
 	defer s.mu.Unlock()
 	for _, e := range s.all {
 		e.kill()
+		s.pool.cfg.Log.Debug("engine done", e.cost()...)
 	}
 	return nil
 }

@@ -17,6 +17,9 @@ const leastShare = 0.9
 func (r *renderer) decode(s source) error {
 	err := r.decodeAs(s, loading{failOn: failOnError})
 	if err == nil {
+		if s.typ == pipeline.TypePNG && !endsPNG(s.path) {
+			r.result.Part.Warnings = append(r.result.Part.Warnings, truncated(false, 1))
+		}
 		return nil
 	}
 	if r.ctx.Err() != nil {

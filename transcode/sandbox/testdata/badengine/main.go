@@ -78,12 +78,28 @@ var deeds = map[string]func(*bad) error{
 		time.Sleep(time.Hour)
 		return nil
 	},
+	"memory": func(*bad) error {
+		if err := takeMemory(2 << 30); err != nil {
+			panic(err) // as Go's runtime does, and GLib
+		}
+		return nil
+	},
+	"output": func(*bad) error { // a gigabyte of progress
+		frame := append(binary.BigEndian.AppendUint32(nil, 1<<22), bytes.Repeat([]byte(" "), 1<<22)...)
+		copy(frame[4:], `{"progress":1}`)
+		for range 256 {
+			if _, err := os.Stdout.Write(frame); err != nil {
+				return err
+			}
+		}
+		return kill(syscall.SIGSEGV)
+	},
 	"stderr": func(*bad) error {
 		line := bytes.Repeat([]byte("x"), 1<<20)
 		for range 1024 {
 			_, _ = os.Stderr.Write(line)
 		}
-		return kill(syscall.SIGKILL)
+		return kill(syscall.SIGABRT)
 	},
 	"garbage": func(*bad) error {
 		_, err := os.Stdout.WriteString("\x00\x00\x00\x05hello")
