@@ -1,13 +1,11 @@
 package moderation
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"strings"
 
@@ -51,26 +49,14 @@ func DefaultConfig() Config {
 func DecodeConfig(data []byte) (Config, error) {
 	c := DefaultConfig()
 	c.Schema, c.Version = "", ""
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&c); err != nil {
-		return Config{}, explainConfig(err)
+	err := pipeline.DecodeStrict(data, &c)
+	if err != nil && strings.HasPrefix(err.Error(), "version: ") {
+		return Config{}, errors.New("policy: version: want text; put it in quotes")
 	}
-	if _, err := dec.Token(); err != io.EOF {
-		return Config{}, errors.New("policy: something follows the settings")
+	if err != nil {
+		return Config{}, fmt.Errorf("policy: %w", err)
 	}
 	return c, c.Validate()
-}
-
-func explainConfig(err error) error {
-	var typ *json.UnmarshalTypeError
-	if errors.As(err, &typ) {
-		return fmt.Errorf("policy: %s: a %s does not fit; a version is text, in quotes", typ.Field, typ.Value)
-	}
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return fmt.Errorf("policy: unknown setting %s", name)
-	}
-	return fmt.Errorf("policy: %w", err)
 }
 
 var versionPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)

@@ -49,6 +49,7 @@ func TestDecodeConfig(t *testing.T) {
 		{"a category switched off", head + `, "thresholds": {"explicit": {"low": 1, "high": 1}}}`, "thresholds.explicit"},
 		{"a gate opened", head + `, "media_first_contact": "deliver"}`, "media_first_contact"},
 		{"two documents", head + `}` + head + `}`, "follows"},
+		{"a key twice, in other letters", head + `, "Version": "b"}`, `"Version"`},
 		{"nothing", ``, "policy"},
 	}
 	for _, tt := range tests {

@@ -52,7 +52,7 @@ func DecodeAudience(data []byte, job Job) (Audience, error) {
 		Schema string `json:"schema"`
 		Audience
 	}
-	if err := decodeStrict(data, &answer); err != nil {
+	if err := DecodeStrict(data, &answer); err != nil {
 		return Audience{}, err
 	}
 	if answer.Schema != AudienceSchema {

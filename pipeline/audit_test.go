@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -201,4 +202,46 @@ func manyFacts(n int) string {
 		fmt.Fprintf(&b, "{\"schema\":\"ninefold.audit/1\",\"type\":\"facts\",\"digest\":\"%d\"}\n", i+1)
 	}
 	return b.String()
+}
+
+// TestTwoWorkersOneAudit: of two workers on one job, each with a clock of its own, the committed manifest names records that are there and
+// are about what it says.
+func TestTwoWorkersOneAudit(t *testing.T) {
+	r := newRig(t)
+	r.upload(t, "a", "one")
+	j := job("j1", "a")
+	j.Recipients[0].AgeBand = pipeline.Teen
+	var workers sync.WaitGroup
+	for i := range 8 {
+		deps := r.Deps
+		deps.Now = func() time.Time { return r.now.Add(time.Duration(i) * time.Second) }
+		p, err := pipeline.New(pipeline.Config{
+			Scratch: r.scratch, ItemsAtOnce: 1, Version: "test", MaxBytes: pipeline.ByteCaps{Voice: 100, Photo: 100, Video: 100},
+		}, deps)
+		if err != nil {
+			t.Fatal(err)
+		}
+		workers.Go(func() {
+			if _, err := p.Run(t.Context(), j, pipeline.RunOptions{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	workers.Wait()
+	m := r.run(t, j, pipeline.RunOptions{})
+	body, _, err := r.store.Get(t.Context(), m.Pipeline.Audit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decisions := 0
+	err = pipeline.ReadAudit(body, func(d pipeline.AuditedDecision, _ *pipeline.Facts) error {
+		decisions++
+		if !d.At.Equal(m.FinishedAt) || d.Action != m.Deliveries[0].Parts[0].Action {
+			t.Errorf("recorded %+v, committed at %s", d, m.FinishedAt)
+		}
+		return nil
+	})
+	if err != nil || decisions != 1 {
+		t.Errorf("%d decisions, %v", decisions, err)
+	}
 }

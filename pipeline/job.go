@@ -107,7 +107,7 @@ func DecodeJob(r io.Reader) (Job, error) {
 		return Job{}, Refuse(CodeInvalidJob, "the job is larger than %d bytes; shorten its captions or recipients", MaxJobBytes)
 	}
 	var j Job
-	if err := decodeStrict(data, &j); err != nil {
+	if err := DecodeStrict(data, &j); err != nil {
 		var coded *Error
 		if errors.As(err, &coded) {
 			return Job{}, coded

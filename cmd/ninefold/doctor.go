@@ -23,6 +23,9 @@ type doctorCmd struct {
 	StoreSettings  `embed:"" group:"store"`
 	EngineSettings `embed:"" group:"engine"`
 	ModelSettings  `embed:"" group:"models"`
+
+	AudienceSettings `embed:"" group:"audience"`
+	AuditSettings    `embed:"" group:"audience"`
 }
 
 // diagnosis is one line of doctor's.
@@ -35,7 +38,7 @@ type diagnosis struct {
 
 // examinations is everything doctor looks at, in order.
 func (c *doctorCmd) examinations() []func(context.Context, *app) []diagnosis {
-	return []func(context.Context, *app) []diagnosis{c.engine, c.classifier, c.redis, c.stores, c.scratch}
+	return []func(context.Context, *app) []diagnosis{c.engine, c.classifier, c.policies, c.people, c.redis, c.stores, c.scratch}
 }
 
 func (c *doctorCmd) Run(a *app) error {
@@ -118,6 +121,34 @@ func (c *doctorCmd) classifier(_ context.Context, a *app) []diagnosis {
 	ref := model.Model().Ref()
 	found := fmt.Sprintf("%s (%.12s…) passed its self-test in %d ms", ref.ID, ref.SHA256, time.Since(start).Milliseconds())
 	return outcome("classifier", found, nil, "")
+}
+
+func (c *doctorCmd) policies(context.Context, *app) []diagnosis {
+	policy, err := c.policy()
+	if err != nil {
+		return outcome("policy", "", err, "--policy")
+	}
+	return outcome("policy", fmt.Sprintf("version %s (%.19s…)", policy.Ref().Version, policy.Ref().Digest), nil, "")
+}
+
+// people looks at the directory that tells who somebody is, and at the key that keeps who they are out of the audit.
+func (c *doctorCmd) people(ctx context.Context, _ *app) []diagnosis {
+	var deps pipeline.Deps
+	if err := c.key(&deps); err != nil {
+		return outcome("audit", "", err, "--audit-key")
+	}
+	out := outcome("audit", "ids are hashed with the operator's key", nil, "")
+	if c.AuditKey == "" {
+		out[0].Warn, out[0].Detail = true, "ids are hashed with a key that nobody keeps: records cannot be matched with people; set --audit-key"
+	}
+	if c.AudienceURL == "" {
+		return out
+	}
+	d, err := c.open()
+	if err == nil {
+		err = d.Check(ctx)
+	}
+	return append(out, outcome("audience", "the directory answers", err, "--audience-url, --audience-secret or --audience-timeout")...)
 }
 
 func (c *doctorCmd) redis(ctx context.Context, _ *app) []diagnosis {

@@ -153,12 +153,16 @@ func (s AudienceSettings) directory(deps *pipeline.Deps) error {
 	if s.AudienceURL == "" {
 		return nil
 	}
-	d, err := audience.New(audience.Config{URL: s.AudienceURL, Secret: s.AudienceSecret, Timeout: s.AudienceTimeout})
+	d, err := s.open()
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
 	deps.Audience = d
 	return nil
+}
+
+func (s AudienceSettings) open() (*audience.Directory, error) {
+	return audience.New(audience.Config{URL: s.AudienceURL, Secret: s.AudienceSecret, Timeout: s.AudienceTimeout})
 }
 
 func (m ModelSettings) openModel(a *app) (*onnx.Classifier, error) {

@@ -114,11 +114,7 @@ func questionAbout(job pipeline.Job) question {
 
 // Audience asks the directory about job's people.
 func (d *Directory) Audience(ctx context.Context, job pipeline.Job) (pipeline.Audience, error) {
-	req, err := d.request(ctx, job)
-	if err != nil {
-		return pipeline.Audience{}, fmt.Errorf("audience: %w", err)
-	}
-	resp, err := d.client.Do(req)
+	resp, err := d.ask(ctx, job)
 	if err != nil {
 		return pipeline.Audience{}, fmt.Errorf("audience: %w", err)
 	}
@@ -138,6 +134,33 @@ func (d *Directory) Audience(ctx context.Context, job pipeline.Job) (pipeline.Au
 		return pipeline.Audience{}, fmt.Errorf("audience: the answer: %w", err)
 	}
 	return a, nil
+}
+
+// Check asks about people there are not, and is content with any answer but one that refuses the question or owns to a failure.
+func (d *Directory) Check(ctx context.Context) error {
+	const nobody = "ninefold-check"
+	job := pipeline.Job{
+		JobID: nobody, MessageID: nobody, Conversation: pipeline.Conversation{ID: nobody, Kind: pipeline.Direct},
+		Sender: pipeline.Sender{ID: nobody}, Recipients: []pipeline.Recipient{{ID: nobody}},
+	}
+	resp, err := d.ask(ctx, job)
+	if err != nil {
+		return fmt.Errorf("audience: %w", err)
+	}
+	defer resp.Body.Close()
+	switch code := resp.StatusCode; {
+	case code == http.StatusUnauthorized, code == http.StatusForbidden, code >= 300 && code < 400, code >= 500:
+		return fmt.Errorf("audience: the directory answered %s", resp.Status)
+	}
+	return nil
+}
+
+func (d *Directory) ask(ctx context.Context, job pipeline.Job) (*http.Response, error) {
+	req, err := d.request(ctx, job)
+	if err != nil {
+		return nil, err
+	}
+	return d.client.Do(req)
 }
 
 func (d *Directory) request(ctx context.Context, job pipeline.Job) (*http.Request, error) {

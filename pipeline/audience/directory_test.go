@@ -191,6 +191,20 @@ func TestDirectorySigns(t *testing.T) {
 	}
 }
 
+func TestCheck(t *testing.T) {
+	for status, ok := range map[int]bool{200: true, 404: true, 422: true, 302: false, 403: false, 500: false} {
+		d := startDirectory(t)
+		d.answer = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
+		if err := d.client(t, nil).Check(t.Context()); (err == nil) != ok {
+			t.Errorf("%d: %v, want ok %v", status, err, ok)
+		}
+		d.Close()
+		if err := d.client(t, nil).Check(t.Context()); err == nil {
+			t.Error("a directory that is down passed")
+		}
+	}
+}
+
 func TestConfigValidate(t *testing.T) {
 	err := audience.Config{URL: "ftp://x", Secret: "hunter2"}.Validate()
 	for _, setting := range []string{"audience-url", "audience-secret", "audience-timeout"} {
