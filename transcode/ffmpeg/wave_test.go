@@ -65,19 +65,30 @@ func TestWaveformShowsTheEnvelope(t *testing.T) {
 	}
 }
 
-func TestWaveformExportsKeepTheirBounds(t *testing.T) {
+// TestWaveformExportsAgree compares every point of every bridge's form with the ramp that was put in, each in its format's own unit.
+func TestWaveformExportsAgree(t *testing.T) {
+	ramp := func(at float64) float64 { return -60 + 60*at }
 	for seconds, discord := range map[float64]int{0.3: 3, 1: 10, 1.01: 11, 12.34: 124, 25.6: 256, 60: 256} {
-		x := newEnvelope(shape(seconds, func(at float64) float64 { return -60 + 60*at })).exports()
-		if got := len(bytesOf(t, x.Discord)); got != discord {
-			t.Errorf("%v s: Discord has %d points, want %d", seconds, got, discord)
-		}
-		if got := bytesOf(t, x.WhatsApp); len(got) != 64 || got[63] > 100 || got[63] < 95 || got[0] > 5 {
-			t.Errorf("%v s: WhatsApp %v", seconds, got)
-		}
-		if len(x.Matrix) != 100 || x.Matrix[99] > 1024 || x.Matrix[99] < 1000 || x.Matrix[0] < 0 || x.Matrix[0] > 20 {
-			t.Errorf("%v s: Matrix %v", seconds, x.Matrix)
-		}
+		x := newEnvelope(shape(seconds, ramp)).exports()
+		followsRamp(t, "Discord", seconds, bytesOf(t, x.Discord), discord, 255)
+		followsRamp(t, "WhatsApp", seconds, bytesOf(t, x.WhatsApp), 64, 100)
+		followsRamp(t, "Matrix", seconds, x.Matrix, 100, 1024)
 		checkTelegram(t, x)
+	}
+}
+
+// followsRamp wants so many points that rise evenly from 0 to full. A point may be off by what waveTolerance is of full, by rounding, and
+// by half of what the ramp rises in one frame of the envelope, 10 ms: in a short note several points share a frame.
+func followsRamp[T byte | int](t *testing.T, name string, seconds float64, points []T, want int, full float64) {
+	t.Helper()
+	if len(points) != want {
+		t.Fatalf("%s, %v s: %d points, want %d", name, seconds, len(points), want)
+	}
+	tolerance := full*waveTolerance/255 + 0.5 + full/(seconds*100)/2
+	for i, p := range points {
+		if at := (float64(i) + 0.5) / float64(want) * full; float64(p) < 0 || float64(p) > full || math.Abs(float64(p)-at) > tolerance {
+			t.Errorf("%s, %v s, point %d: %v, want %.1f", name, seconds, i, p, at)
+		}
 	}
 }
 
