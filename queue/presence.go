@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ type presence struct {
 	log    *slog.Logger
 	beats  int    // in a row, without a failure
 	server string // the run of Redis that was spoken to last, "" = not known, as in a cluster
+	steady bool   // Redis itself has run for longer than deadAfter, and never failed to answer here since
 }
 
 // workerName is unique to a process and tells operators which machine it runs on.
@@ -47,7 +49,7 @@ func (p *presence) run(ctx context.Context, back func()) {
 			back()
 		}
 		// A worker that could not speak to Redis for a while must not take the others for dead: they could not either.
-		if time.Duration(p.beats)*beatEvery > deadAfter {
+		if p.steady || time.Duration(p.beats)*beatEvery > deadAfter {
 			p.lookAfterAll(ctx)
 		}
 		select {
@@ -70,15 +72,23 @@ func (p *presence) beat(ctx context.Context) {
 	within, cancel := context.WithTimeout(ctx, beatEvery)
 	defer cancel()
 	if err := p.rdb.Set(within, presenceKey(p.worker), time.Now().Unix(), deadAfter).Err(); err != nil {
-		p.beats = 0
+		p.beats, p.steady = 0, false
 		return
 	}
 	p.beats++
 	if one, ok := p.rdb.(*redis.Client); ok {
 		info, _ := one.Info(within, "server").Result() // an embedded Redis says nothing
-		_, after, _ := strings.Cut(info, "run_id:")
-		p.server, _, _ = strings.Cut(after, "\r\n")
+		p.server = fieldOf(info, "run_id")
+		up, _ := strconv.Atoi(fieldOf(info, "uptime_in_seconds"))
+		p.steady = (p.beats == 1 || p.steady) && time.Duration(up)*time.Second > deadAfter
 	}
+}
+
+// fieldOf returns a field of what INFO answers.
+func fieldOf(info, name string) string {
+	_, after, _ := strings.Cut(info, "\n"+name+":")
+	value, _, _ := strings.Cut(after, "\r\n")
+	return value
 }
 
 func (p *presence) lookAfterAll(ctx context.Context) {

@@ -1,0 +1,462 @@
+package chaos
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/pipeline/pipelinetest"
+	"github.com/ninefold/ninefold/pipeline/s3store"
+	"github.com/ninefold/ninefold/queue"
+)
+
+// settle bounds every wait: asynq alone would need two minutes for what a dead worker held.
+const settle = 150 * time.Second
+
+// world is one deployment: servers, workers, and everything that was sent through them.
+type world struct {
+	t        *testing.T
+	redis    *pipelinetest.Server
+	s3       *pipelinetest.S3
+	redisURL string // as workers and clients reach it: perhaps through something that breaks
+	s3URL    string
+	dir      string // programs and scratch: what runs from here is ours
+	scratch  string
+	rdb      *redis.Client // straight to the server, for the audit
+	uploads  *s3store.Store
+	parts    *s3store.Store
+	contents map[pipeline.Kind][]string // source keys
+
+	mu      sync.Mutex
+	workers map[int]*worker // by slot
+	jobs    []string
+	events  map[string][]time.Time // arrivals, by job
+	arrived chan struct{}          // told of every event
+}
+
+// worker is a real worker process.
+type worker struct {
+	cmd  *exec.Cmd
+	log  *logFile
+	done chan struct{}
+}
+
+type logFile struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logFile) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logFile) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// repository is where the programs were built to.
+func repository() string {
+	dir, _ := filepath.Abs("../../..")
+	return dir
+}
+
+// newWorld starts the servers. redisArgs are the campaign's own.
+func newWorld(t *testing.T, redisArgs ...string) *world {
+	t.Helper()
+	bin := filepath.Join(repository(), "bin")
+	w := &world{
+		t: t, dir: t.TempDir(), workers: map[int]*worker{}, contents: map[pipeline.Kind][]string{}, events: map[string][]time.Time{},
+		arrived: make(chan struct{}, 1),
+	}
+	w.scratch = filepath.Join(w.dir, "scratch")
+	for _, name := range []string{"ninefold", "ninefold-engine", "ninefold-voice-engine"} {
+		data, err := os.ReadFile(filepath.Join(bin, name))
+		if errors.Is(err, os.ErrNotExist) && name != "ninefold-voice-engine" {
+			if os.Getenv("CI") == "true" {
+				t.Fatal("bin/" + name + " is not built: run make build")
+			}
+			t.Skip("bin/" + name + " is not built: run make build")
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(w.dir, name), data, 0o755)
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	w.redis = pipelinetest.StartRedis(t, append([]string{"--appendonly", "yes", "--appendfsync", "everysec"}, redisArgs...)...)
+	w.redisURL = w.redis.URL()
+	w.s3 = pipelinetest.StartS3(t)
+	w.s3URL = w.s3.Endpoint
+	w.s3.MakeBucket(t, "uploads")
+	w.s3.MakeBucket(t, "parts")
+	w.uploads, w.parts = w.bucket("uploads"), w.bucket("parts")
+	opts, err := redis.ParseURL(w.redis.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.rdb = redis.NewClient(opts)
+	t.Cleanup(func() {
+		w.killAll()
+		w.rdb.Close()
+	})
+	return w
+}
+
+func (w *world) bucket(name string) *s3store.Store {
+	cfg := s3store.DefaultConfig()
+	cfg.Endpoint, cfg.Region, cfg.AccessKey, cfg.SecretKey, cfg.Bucket = w.s3.Endpoint, w.s3.Region, w.s3.AccessKey, w.s3.SecretKey, name
+	store, err := s3store.New(cfg)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return store
+}
+
+func (w *world) config() queue.Config {
+	cfg := queue.DefaultConfig()
+	cfg.RedisURL, cfg.Log = w.redisURL, slog.New(slog.DiscardHandler)
+	return cfg
+}
+
+// start starts the worker of a slot; extra are more flags.
+func (w *world) start(slot int, extra ...string) *worker {
+	w.t.Helper()
+	one := &worker{log: &logFile{}, done: make(chan struct{})}
+	args := append([]string{
+		"worker", "--redis-url", w.redisURL, "--store", "s3://parts", "--sources", "s3://uploads", "--s3-endpoint", w.s3URL,
+		"--scratch", w.scratch, "--models-dir", filepath.Join(repository(), "bin", "models"), "--engine-warm", "1", "--drain", "60s",
+		"--log-level", "debug", "--admin-addr", "",
+	}, extra...)
+	one.cmd = exec.Command(filepath.Join(w.dir, "ninefold"), args...)
+	one.cmd.Env = append(os.Environ(), "NINEFOLD_S3_ACCESS_KEY="+w.s3.AccessKey, "NINEFOLD_S3_SECRET_KEY="+w.s3.SecretKey)
+	one.cmd.Stdout, one.cmd.Stderr = one.log, one.log
+	one.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := one.cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	go func() {
+		defer close(one.done)
+		_ = one.cmd.Wait()
+	}()
+	w.mu.Lock()
+	w.workers[slot] = one
+	w.mu.Unlock()
+	return one
+}
+
+// ready waits until the worker takes jobs.
+func (w *world) ready(one *worker) {
+	w.t.Helper()
+	w.until("worker takes jobs", func() bool {
+		select {
+		case <-one.done:
+			w.t.Fatalf("the worker ended:\n%s", one.log)
+		default:
+		}
+		return strings.Contains(one.log.String(), "worker is known as")
+	})
+}
+
+// signal sends a signal to the worker of a slot and returns it.
+func (w *world) signal(slot int, sig syscall.Signal) *worker {
+	w.t.Helper()
+	w.mu.Lock()
+	one := w.workers[slot]
+	w.mu.Unlock()
+	if err := one.cmd.Process.Signal(sig); err != nil {
+		w.t.Fatalf("worker %d: %v\n%s", slot, err, one.log)
+	}
+	return one
+}
+
+func (w *world) killAll() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for slot, one := range w.workers {
+		_ = one.cmd.Process.Kill()
+		<-one.done
+		delete(w.workers, slot)
+	}
+}
+
+// stopAll drains every worker and starts a last one that finds their scratch swept, and drains that.
+func (w *world) stopAll() {
+	w.t.Helper()
+	w.drainAll()
+	w.ready(w.start(0))
+	w.drainAll()
+}
+
+func (w *world) drainAll() {
+	w.t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for slot, one := range w.workers {
+		_ = one.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-one.done:
+		case <-time.After(settle):
+			w.t.Fatalf("worker %d does not end:\n%s", slot, one.log)
+		}
+		delete(w.workers, slot)
+	}
+}
+
+// until waits for a condition.
+func (w *world) until(what string, ok func() bool) {
+	w.t.Helper()
+	for deadline := time.Now().Add(settle); !ok(); <-time.After(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			w.t.Fatalf("%s: not within %v", what, settle)
+		}
+	}
+}
+
+// listen collects events, as the messaging product would.
+func (w *world) listen() {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	cfg := w.config()
+	cfg.RedisURL = w.redis.URL()
+	go func() {
+		ended <- queue.Subscribe(ctx, cfg, func(_ context.Context, e queue.Event) error {
+			w.mu.Lock()
+			w.events[e.Manifest.JobID] = append(w.events[e.Manifest.JobID], time.Now())
+			w.mu.Unlock()
+			select {
+			case w.arrived <- struct{}{}:
+			default:
+			}
+			return nil
+		})
+	}()
+	w.t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			w.t.Error(err)
+		}
+	})
+}
+
+// heard is how many jobs have had their event.
+func (w *world) heard() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.events)
+}
+
+// untilHeard waits until so many jobs have had their event.
+func (w *world) untilHeard(n int) {
+	w.t.Helper()
+	limit := time.NewTimer(settle + time.Duration(n)*time.Second)
+	defer limit.Stop()
+	for w.heard() < n {
+		select {
+		case <-w.arrived:
+		case <-limit.C:
+			w.t.Fatalf("%d of %d jobs have had their event; %s", w.heard(), n, w.missing())
+		}
+	}
+}
+
+func (w *world) missing() string {
+	client, err := queue.NewClient(w.config())
+	if err != nil {
+		return err.Error()
+	}
+	defer client.Close()
+	for _, id := range w.jobs {
+		if _, ok := w.events[id]; !ok {
+			s, err := client.Status(context.Background(), id)
+			return fmt.Sprintf("the first without: %s: %s, attempt %d, %q, %v", id, s.State, s.Attempt, s.LastError, err)
+		}
+	}
+	return "none is without"
+}
+
+// put uploads one original.
+func (w *world) put(kind pipeline.Kind, data []byte) {
+	w.t.Helper()
+	key := fmt.Sprintf("%s/%d", kind, len(w.contents[kind]))
+	sum := sha256.Sum256(data)
+	opts := pipeline.PutOptions{ContentType: "application/octet-stream", SHA256: hex.EncodeToString(sum[:])}
+	if err := w.uploads.Put(w.t.Context(), key, bytes.NewReader(data), int64(len(data)), opts); err != nil {
+		w.t.Fatal(err)
+	}
+	w.contents[kind] = append(w.contents[kind], key)
+}
+
+// originals uploads n different media: six in ten voice notes, three photos, one video.
+func (w *world) originals(n int) {
+	w.t.Helper()
+	clip := video(w.t)
+	for i := range max(n, 10) {
+		switch {
+		case i%10 == 0:
+			w.put(pipeline.KindVideo, append(bytes.Clone(clip), freeBox(i)...))
+		case i%10 < 4:
+			w.put(pipeline.KindPhoto, photo(w.t, i))
+		default:
+			w.put(pipeline.KindVoice, voice(i))
+		}
+	}
+}
+
+// voice is a second of a tone as WAV, a different one for every seed.
+func voice(seed int) []byte {
+	const rate = 16000
+	var pcm bytes.Buffer
+	noise := rand.New(rand.NewPCG(uint64(seed), 1))
+	for i := range rate {
+		tone := 8000 * (i / (20 + seed%40) % 2)
+		_ = binary.Write(&pcm, binary.LittleEndian, int16(tone-4000+noise.IntN(200)))
+	}
+	var wav bytes.Buffer
+	wav.WriteString("RIFF")
+	_ = binary.Write(&wav, binary.LittleEndian, uint32(36+pcm.Len()))
+	wav.WriteString("WAVEfmt ")
+	for _, v := range []any{uint32(16), uint16(1), uint16(1), uint32(rate), uint32(rate * 2), uint16(2), uint16(16)} {
+		_ = binary.Write(&wav, binary.LittleEndian, v)
+	}
+	wav.WriteString("data")
+	_ = binary.Write(&wav, binary.LittleEndian, uint32(pcm.Len()))
+	wav.Write(pcm.Bytes())
+	return wav.Bytes()
+}
+
+func photo(t *testing.T, seed int) []byte {
+	t.Helper()
+	img := image.NewRGBA(image.Rect(0, 0, 320, 240))
+	for y := range 240 {
+		for x := range 320 {
+			img.Set(x, y, color.RGBA{uint8(x + seed), uint8(y * (seed%7 + 1)), uint8(seed * 13), 255})
+		}
+	}
+	var out bytes.Buffer
+	if err := jpeg.Encode(&out, img, nil); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// video is a second of a test picture with a tone.
+func video(t *testing.T, lavfi ...string) []byte {
+	t.Helper()
+	source := "testsrc=size=160x120:rate=10:duration=1"
+	if len(lavfi) > 0 {
+		source = lavfi[0]
+	}
+	path := filepath.Join(t.TempDir(), "clip.mp4")
+	cmd := exec.CommandContext(t.Context(), "ffmpeg", "-v", "error", "-f", "lavfi", "-i", source, "-f", "lavfi", "-i", "sine=duration=1", "-shortest",
+		"-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", path)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// freeBox makes another file of the same video.
+func freeBox(seed int) []byte {
+	box := make([]byte, 16)
+	binary.BigEndian.PutUint32(box, 16)
+	copy(box[4:], "free")
+	binary.BigEndian.PutUint64(box[8:], uint64(seed))
+	return box
+}
+
+// submit queues n jobs in the mixture of originals, repeating what fails as an API would. New content comes in equal steps among
+// forwards of what was sent before.
+func (w *world) submit(n int) {
+	w.t.Helper()
+	client, err := queue.NewClient(w.config())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer client.Close()
+	for i := range n {
+		kind := pipeline.KindVoice
+		if i%10 == 0 {
+			kind = pipeline.KindVideo
+		} else if i%10 < 4 {
+			kind = pipeline.KindPhoto
+		}
+		keys := w.contents[kind]
+		w.send(client, kind, keys[(i/10)%len(keys)])
+	}
+}
+
+func (w *world) send(client *queue.Client, kind pipeline.Kind, key string) string {
+	w.t.Helper()
+	id := fmt.Sprintf("j%05d", len(w.jobs))
+	w.mu.Lock()
+	w.jobs = append(w.jobs, id)
+	w.mu.Unlock()
+	job := pipeline.Job{
+		Schema: pipeline.JobSchema, JobID: id, MessageID: "m_" + id, Conversation: pipeline.Conversation{ID: "c", Kind: pipeline.Direct},
+		Sender:     pipeline.Sender{ID: "s", AgeBand: pipeline.Adult},
+		Recipients: []pipeline.Recipient{{ID: "r", AgeBand: pipeline.Adult, Contact: pipeline.ContactAccepted, NudityFilter: pipeline.FilterOff}},
+		Items:      []pipeline.Item{{ID: "i", Kind: kind, Source: pipeline.Source{Key: key}}},
+	}
+	for deadline := time.Now().Add(settle); ; <-time.After(50 * time.Millisecond) {
+		_, err := client.Submit(w.t.Context(), job)
+		if err == nil {
+			return id
+		}
+		if !pipeline.Retryable(err) || time.Now().After(deadline) {
+			w.t.Fatalf("submit %s: %v", id, err)
+		}
+	}
+}
+
+// freePort is an address nobody listens on.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// readAll reads an object to its end.
+func readAll(ctx context.Context, store *s3store.Store, key string) ([]byte, error) {
+	r, _, err := store.Get(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}
