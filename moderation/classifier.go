@@ -2,6 +2,9 @@ package moderation
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 
 	"github.com/ninefold/ninefold/pipeline"
 )
@@ -20,8 +23,22 @@ type Classifier interface {
 	Close() error
 }
 
-// Ref names the model and the bounds in use beyond doubt, for facts and audit records: facts that were found with other bounds are found
-// again.
+// Ref names the model, how it is used and the bounds in use beyond doubt, for facts and audit records: facts that were found otherwise are
+// found again.
 func (m Manifest) Ref() pipeline.ModelRef {
-	return pipeline.ModelRef{ID: m.ID, SHA256: m.SHA256, Thresholds: m.Thresholds.String()}
+	return pipeline.ModelRef{ID: m.ID, SHA256: m.SHA256, Usage: m.usage(), Thresholds: m.Thresholds.String()}
+}
+
+// usage identifies how pictures are fed to the model and how its answers are read: 16 digits of a SHA-256.
+func (m Manifest) usage() string {
+	data, err := json.Marshal(struct {
+		Input      Input
+		Output     Output
+		Categories Categories
+	}{m.Input, m.Output, m.Categories})
+	if err != nil {
+		return "" // a scale that is no number; such a manifest is not valid
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:8])
 }

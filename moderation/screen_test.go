@@ -108,9 +108,7 @@ func TestScreen(t *testing.T) {
 			if int(c.calls.Load()) != len(samples) {
 				t.Errorf("%d of %d samples were classified", c.calls.Load(), len(samples))
 			}
-			if got.Model == nil || *got.Model != (pipeline.ModelRef{
-				ID: "mark", SHA256: strings.Repeat("a", 64), Thresholds: "explicit=0.4:0.8 drawn=0.5:0.7 suggestive=0.6:0.9",
-			}) {
+			if got.Model == nil || *got.Model != c.Model().Ref() || got.Model.Thresholds != "explicit=0.4:0.8 drawn=0.5:0.7 suggestive=0.6:0.9" {
 				t.Errorf("model %+v", got.Model)
 			}
 			if (got.Frames == nil) != (tt.planned == 1) {

@@ -175,10 +175,11 @@ type Facts struct {
 	Frames *FrameFacts        `json:"frames"`
 }
 
-// ModelRef names a model, and the bounds its scores were held against, beyond doubt.
+// ModelRef names a model, how it was used, and the bounds its scores were held against, beyond doubt.
 type ModelRef struct {
 	ID         string `json:"id"`
 	SHA256     string `json:"sha256"`
+	Usage      string `json:"usage,omitempty"`      // digest of preprocessing, labels and categories, 16 hex digits
 	Thresholds string `json:"thresholds,omitempty"` // "explicit=0.3:0.5 …": low and high of each category
 }
 
