@@ -62,9 +62,9 @@ type Processor interface {
 	Plan(item Item, m Media) (Plan, error)
 	// Render carries out plan, decoding f once. progress is called with 0..100, from one goroutine, and may be nil.
 	Render(ctx context.Context, f File, plan Plan, progress func(percent float64)) (*Rendered, error)
-	// Look takes frames of a video without rendering it: with no moments the key frames of f as plan would deliver them, which cost a
-	// hundredth of a Render, none where Render costs as little; with moments, milliseconds of the delivered video, the frames shown there, after Render. Stills and
-	// animations have none.
+	// Look takes frames of a video without rendering it. With no moments it gives the key frames of f as plan would deliver them, at a
+	// hundredth of the cost of a Render, and none where Render costs as little. With moments, milliseconds of the delivered video, it
+	// gives the frames shown there, after Render. Stills and animations have none.
 	Look(ctx context.Context, f File, plan Plan, atMS []int64) ([]Sample, error)
 	// Verify probes every rendition again: it plays, it is what it says, it carries no metadata.
 	Verify(ctx context.Context, r *Rendered) error

@@ -46,7 +46,8 @@ func (r Report) WritePlot(w io.Writer) error {
 }
 
 func (r Report) rocPlot() (*plot.Plot, error) {
-	p := unitPlot(fmt.Sprintf("ROC: %d explicit, %d harmless, AUC %.4f", r.Explicit, r.Harmless, r.AUC), "false alarms (share of harmless)", "recall (share of explicit)")
+	title := fmt.Sprintf("ROC: %d explicit, %d harmless, AUC %.4f", r.Explicit, r.Harmless, r.AUC)
+	p := unitPlot(title, "false alarms (share of harmless)", "recall (share of explicit)")
 	curve := make(plotter.XYs, len(r.ROC))
 	for i, at := range r.ROC {
 		curve[i] = plotter.XY{X: at.FalseAlarms, Y: at.Recall}
