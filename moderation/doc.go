@@ -8,5 +8,8 @@
 // Another classifier is five places: an implementation of Classifier in a package of its own; a Manifest for its model; its SelfTest
 // scores; its choice in cmd/ninefold/wire.go; a line in doctor. Policy, Screener and the pipeline stay as they are.
 //
+// What an operator may choose is Config, one versioned file: a field there, its check in Validate, its use in a Row, and its values in
+// allConfigs of the tests, whose properties no choice may break. Decisions are recorded by pipeline's audit; Replay decides them again.
+//
 // Another rule is one Row of Policy's table and the rows of TestTable that it changes; TestProperties must hold as it is.
 package moderation

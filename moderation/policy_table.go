@@ -75,7 +75,7 @@ func (r Row) decision() pipeline.Decision {
 	return pipeline.Decision{Action: r.Action, Reason: r.Reason, Row: r.Number}
 }
 
-// String says the row in one line, as `ninefold policy explain` prints it.
+// String says the row in one line, as the console shows it.
 func (r Row) String() string {
 	return fmt.Sprintf("row %d: sender %s, recipient %s, filter %s, contact %s, level %s: %s (%s)", r.Number,
 		list(r.Sender), list(r.Recipient), list(r.Filter), list(r.Contact), list(r.Level), r.Action, r.Reason)

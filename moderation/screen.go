@@ -21,10 +21,10 @@ const (
 
 // ScreenConfig is what may be tuned about a Screener.
 type ScreenConfig struct {
-	Concurrency int           `json:"concurrency" yaml:"concurrency"` // pictures in the classifier at once, of all messages; 1 to 256
-	Timeout     time.Duration `json:"timeout" yaml:"timeout"`         // for one picture
-	Wait        time.Duration `json:"wait" yaml:"wait"`               // for one picture's turn
-	Thresholds  PolicyThresholds
+	Concurrency int              `json:"concurrency" yaml:"concurrency"` // pictures in the classifier at once, of all messages; 1 to 256
+	Timeout     time.Duration    `json:"timeout" yaml:"timeout"`         // for one picture
+	Wait        time.Duration    `json:"wait" yaml:"wait"`               // for one picture's turn
+	Thresholds  PolicyThresholds // in place of the model's own
 }
 
 // DefaultScreenConfig returns one picture per core. The largest model needs 0.1 s for one, so the timeout means that it hangs.

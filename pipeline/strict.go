@@ -14,8 +14,8 @@ import (
 // maxDepth is the deepest nesting of a job; the schema needs five levels.
 const maxDepth = 16
 
-// DecodeStrict reads exactly one JSON document into v, whose names are all in lower case. Beside unknown fields it refuses what encoding/json lets pass and what makes two
-// readers see two jobs: a field twice, and a field in other letters ("Job_ID").
+// DecodeStrict reads exactly one JSON document into v, whose names are all in lower case. Beside unknown fields it refuses what
+// encoding/json lets pass and what makes two readers see two documents: a field twice, and a field in other letters ("Job_ID").
 func DecodeStrict(data []byte, v any) error {
 	if !utf8.Valid(data) {
 		return errors.New("not valid UTF-8")

@@ -2,10 +2,15 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +22,7 @@ import (
 	"github.com/ninefold/ninefold/pipeline"
 	"github.com/ninefold/ninefold/pipeline/filestore"
 	"github.com/ninefold/ninefold/pipeline/pipelinetest"
+	"github.com/ninefold/ninefold/pipeline/webhooksign"
 )
 
 const (
@@ -289,7 +295,7 @@ func TestPolicyReplay(t *testing.T) {
 		})
 	}
 	out, _, _ := ask(t, "policy", "replay", "--policy", strict, "--store", r.dir)
-	if !strings.Contains(out, "policy strict: 9 decisions about 3 messages; 3 would change: 1 show more, 2 show less") {
+	if !strings.Contains(out, "policy strict: messages 3, decisions 9, of which 3 would change: 1 show more, 2 show less") {
 		t.Errorf("printed %s", out)
 	}
 	if _, errs, code := ask(t, "policy", "replay", "--policy", strict, "--store", r.dir, "--since", "yesterday"); code != exitUsage {
@@ -314,5 +320,54 @@ func TestPolicyReplayStrays(t *testing.T) {
 	askJSON(t, &got, "policy", "replay", "--json", "--policy", same, "--store", r.dir)
 	if got.Messages != 1 || got.Strays != 2 || got.Changed != 0 || got.Decisions != 1 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestAudienceSettings: what is set is what is asked, signed so that the other side can tell.
+func TestAudienceSettings(t *testing.T) {
+	secret := "whsec_" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32))
+	signer, err := webhooksign.New(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var verified error
+	directory := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		verified = errors.Join(err, signer.Verify(r.Header, body))
+		w.WriteHeader(http.StatusTeapot)
+	}))
+	defer directory.Close()
+	var deps pipeline.Deps
+	if err := (AudienceSettings{}).directory(&deps); err != nil || deps.Audience != nil {
+		t.Errorf("with nothing set: %v, %v", deps.Audience, err)
+	}
+	set := AudienceSettings{AudienceURL: directory.URL, AudienceSecret: secret, AudienceTimeout: time.Second}
+	if err := set.directory(&deps); err != nil {
+		t.Fatal(err)
+	}
+	_, err = deps.Audience.Audience(t.Context(), pipeline.Job{JobID: "j"})
+	if err == nil || !strings.Contains(err.Error(), "418") || verified != nil {
+		t.Errorf("error %v, signature %v", err, verified)
+	}
+}
+
+func TestAuditSettings(t *testing.T) {
+	const refused = -1
+	for key, want := range map[string]int{
+		"": 0, base64.StdEncoding.EncodeToString(make([]byte, 32)): 32, base64.StdEncoding.EncodeToString(make([]byte, 31)): refused, "not base64!": refused,
+	} {
+		var deps pipeline.Deps
+		err := AuditSettings{AuditKey: key}.key(&deps)
+		if (err == nil) != (want != refused) || (err == nil && len(deps.AuditKey) != want) {
+			t.Errorf("%q: %v, %d bytes, want %d", key, err, len(deps.AuditKey), want)
+		}
+		if err != nil && strings.Contains(err.Error(), key) {
+			t.Errorf("%v repeats the key", err)
+		}
+	}
+	secret := base64.StdEncoding.EncodeToString(make([]byte, 32))
+	out, _, _ := ask(t, "config", "--audit-key", secret, "--audience-secret", "whsec_"+secret)
+	if strings.Contains(out, secret) || !strings.Contains(out, "# audit-key is set") || !strings.Contains(out, "# audience-secret is set") {
+		t.Errorf("config prints\n%s", out)
 	}
 }

@@ -189,8 +189,8 @@ func (r *replayRun) report(p *moderation.Policy) replayReport {
 }
 
 func printReplay(w io.Writer, r replayReport) {
-	fmt.Fprintf(w, "policy %s: %d decisions about %d messages; %d would change: %d show more, %d show less\n",
-		r.Policy.Version, r.Decisions, r.Messages, r.Changed, r.Milder, r.Stricter)
+	fmt.Fprintf(w, "policy %s: messages %d, decisions %d, of which %d would change: %d show more, %d show less\n",
+		r.Policy.Version, r.Messages, r.Decisions, r.Changed, r.Milder, r.Stricter)
 	if r.Assumed > 0 {
 		fmt.Fprintf(w, "of %d decisions the level was assumed, the stricter one: facts hold the highest score of a video, not each frame's\n", r.Assumed)
 	}
