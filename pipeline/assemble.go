@@ -18,6 +18,14 @@ func (p *Pipeline) Committed(ctx context.Context, jobID string) (Manifest, error
 	return p.committed(ctx, jobID)
 }
 
+// CommittedRevision returns a job's manifest of the given number, 1 being the first; where there is none, an error that wraps ErrNotExist.
+func (p *Pipeline) CommittedRevision(ctx context.Context, jobID string, number int) (Manifest, error) {
+	if err := validateID("job_id", jobID); err != nil {
+		return Manifest{}, err
+	}
+	return readManifest(ctx, p.Store, RevisionKey(jobID, number))
+}
+
 // committed returns the manifest of a job that was finished before.
 func (p *Pipeline) committed(ctx context.Context, jobID string) (Manifest, error) {
 	if err := validateID("job_id", jobID); err != nil {

@@ -9,9 +9,12 @@ import (
 	"sync"
 )
 
-// items processes every item with a bound and returns the parts in the order of the items. All items run to their end even
+// items processes every item and returns the parts in the order of the items.
+func (r *run) items(ctx context.Context) ([]Part, error) { return r.eachItem(ctx, r.item) }
+
+// eachItem does something with every item, with a bound, and returns the parts in the order of the items. All items run to their end even
 // when one meets trouble, so that the next attempt finds their records.
-func (r *run) items(ctx context.Context) ([]Part, error) {
+func (r *run) eachItem(ctx context.Context, do func(context.Context, *itemRun) (Part, error)) ([]Part, error) {
 	ws, err := NewWorkspace(r.cfg.Scratch)
 	if err != nil {
 		return nil, err
@@ -32,7 +35,7 @@ func (r *run) items(ctx context.Context) ([]Part, error) {
 			defer func() { <-slots }()
 			it := &itemRun{run: r, ws: ws, proc: proc, item: item, index: i}
 			defer it.tidy()
-			parts[i], errs[i] = r.item(ctx, it)
+			parts[i], errs[i] = do(ctx, it)
 		})
 	}
 	all.Wait()

@@ -26,6 +26,7 @@ var layers = map[string]int{
 	"moderation":            1,
 	"pipeline/filestore":    1,
 	"pipeline/memstore":     1,
+	"pipeline/overlay":      1,
 	"pipeline/pipelinetest": 1,
 	"pipeline/schema":       1,
 	"pipeline/webhooksign":  1,

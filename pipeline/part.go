@@ -33,6 +33,7 @@ type Manifest struct {
 	CreatedAt      time.Time  `json:"created_at"`  // when the worker took the job, UTC
 	FinishedAt     time.Time  `json:"finished_at"` // UTC
 	Pipeline       Version    `json:"pipeline"`
+	Revision       *Revision  `json:"revision,omitempty"` // absent of the first manifest
 	Caption        string     `json:"caption"`
 	Parts          []Part     `json:"parts"`
 	Deliveries     []Delivery `json:"deliveries"`
@@ -45,6 +46,12 @@ type Version struct {
 	Profile string `json:"profile"`          // "sha256:…" of the profile's canonical JSON
 	Policy  string `json:"policy,omitempty"` // "sha256:…" of the policy's settings
 	Audit   string `json:"audit,omitempty"`  // store key of the audit records of these decisions; empty where nothing was decided
+}
+
+// Revision says that a manifest stands in the place of an earlier one of the same job.
+type Revision struct {
+	Number int    `json:"number"` // 2 is the first after the original
+	Run    string `json:"run"`    // the reprocessing that made it
 }
 
 // Part is one item, ready to deliver or rejected with a code.
@@ -289,6 +296,9 @@ func (m Manifest) Validate() error {
 		oneOf("status", m.Status, StatusReady, StatusPartial, StatusRejected))
 	if err != nil {
 		return err
+	}
+	if m.Revision != nil && (m.Revision.Number < 2 || !ValidID(m.Revision.Run)) {
+		return fmt.Errorf("manifest: revision: want a number from 2 on and the id of a run")
 	}
 	if (m.Status == StatusRejected) != (m.Error != nil) {
 		return fmt.Errorf("manifest: error belongs to status rejected and to no other")

@@ -93,6 +93,13 @@ func New(cfg Config, deps Deps) (*Pipeline, error) {
 	return &Pipeline{cfg: cfg, Deps: deps, pseudonyms: names}, nil
 }
 
+// Describe names all that shapes what Run makes of a job: version, engine, profile, policy and model.
+func (p *Pipeline) Describe() string {
+	model := p.Moderator.Model()
+	return fmt.Sprintf("version=%s engine=%s profile=%s policy=%s model=%s %s %s", p.cfg.Version, p.cfg.Engine, p.cfg.Profile, p.Policy.Ref().Digest,
+		model.ID, model.SHA256, model.Thresholds)
+}
+
 // RunOptions belong to one attempt at a job.
 type RunOptions struct {
 	// Final says that no further attempt follows: our own trouble then becomes a rejected part instead of an error, so that
@@ -102,6 +109,8 @@ type RunOptions struct {
 	Refusal *Error
 	// Progress is called as stages begin and advance, from several goroutines. It may be nil and must not block.
 	Progress func(Progress)
+	// Afresh has everything done again, whatever an earlier run has left a record of.
+	Afresh bool
 }
 
 // Progress says where one item is.
@@ -130,6 +139,9 @@ func (p *Pipeline) Run(ctx context.Context, job Job, opts RunOptions) (Manifest,
 	}
 	ctx = context.WithoutCancel(ctx)
 	if err := r.record(ctx, &m); err != nil {
+		return Manifest{}, err
+	}
+	if err := p.keepJob(ctx, job); err != nil {
 		return Manifest{}, err
 	}
 	return p.commit(ctx, m)

@@ -30,6 +30,9 @@ func (it *itemRun) recordKey() string {
 // recall ends the item where an earlier attempt, a forward or a resend left a usable record: all its renditions are still
 // stored, and its facts come from the model in use.
 func (it *itemRun) recall(ctx context.Context) error {
+	if it.opts.Afresh {
+		return nil
+	}
 	var part Part
 	err := it.readJSON(ctx, it.recordKey(), &part)
 	if errors.Is(err, ErrNotExist) || errors.Is(err, errDocument) {
@@ -87,7 +90,11 @@ func encode(v any) ([]byte, PutOptions, error) {
 }
 
 func (p *Pipeline) readJSON(ctx context.Context, key string, v any) error {
-	r, _, err := p.Store.Get(ctx, key)
+	return readJSON(ctx, p.Store, key, v)
+}
+
+func readJSON(ctx context.Context, s Store, key string, v any) error {
+	r, _, err := s.Get(ctx, key)
 	if err != nil {
 		return err
 	}

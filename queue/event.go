@@ -16,8 +16,12 @@ import (
 // EventType is the CloudEvents type of a finished message, and the type of the task that carries it.
 const EventType = "ninefold.parts.ready"
 
+// UpdateType is the CloudEvents type of a message that was done again: its manifest stands in the place of the one before.
+const UpdateType = "ninefold.parts.updated"
+
 // Event says that a message is ready to be delivered, or was refused: see its manifest's status.
 type Event struct {
+	Type     string // EventType or UpdateType
 	ID       string // from the job's id: a consumer that has seen it has seen the message
 	Source   string
 	Subject  string // the message's id
@@ -28,9 +32,24 @@ type Event struct {
 // EventID is the id of a job's one event.
 func EventID(jobID string) string { return "parts:" + jobID }
 
+// eventID is the id of a manifest's one event. No job id has a tilde.
+func eventID(m pipeline.Manifest) string {
+	if m.Revision == nil {
+		return EventID(m.JobID)
+	}
+	return fmt.Sprintf("%s~r%d", EventID(m.JobID), m.Number())
+}
+
+func eventType(m pipeline.Manifest) string {
+	if m.Revision == nil {
+		return EventType
+	}
+	return UpdateType
+}
+
 // NewEvent returns the event of a committed manifest. The same manifest gives the same event.
 func NewEvent(source string, m pipeline.Manifest) Event {
-	return Event{ID: EventID(m.JobID), Source: source, Subject: m.MessageID, Time: m.FinishedAt, Manifest: m}
+	return Event{Type: eventType(m), ID: eventID(m), Source: source, Subject: m.MessageID, Time: m.FinishedAt, Manifest: m}
 }
 
 // MarshalJSON writes the CloudEvents 1.0 JSON envelope.
@@ -38,7 +57,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	ce := event.New(event.CloudEventsVersionV1)
 	ce.SetID(e.ID)
 	ce.SetSource(e.Source)
-	ce.SetType(EventType)
+	ce.SetType(e.Type)
 	ce.SetSubject(e.Subject)
 	ce.SetTime(e.Time)
 	if err := ce.SetData(event.ApplicationJSON, e.Manifest); err != nil {
@@ -56,10 +75,10 @@ func DecodeEvent(data []byte) (Event, error) {
 	if err := ce.Validate(); err != nil {
 		return Event{}, fmt.Errorf("event: %w", err)
 	}
-	if ce.Type() != EventType {
-		return Event{}, fmt.Errorf("event: type %q, want %q", ce.Type(), EventType)
+	if ce.Type() != EventType && ce.Type() != UpdateType {
+		return Event{}, fmt.Errorf("event: type %q, want %q or %q", ce.Type(), EventType, UpdateType)
 	}
-	e := Event{ID: ce.ID(), Source: ce.Source(), Subject: ce.Subject(), Time: ce.Time()}
+	e := Event{Type: ce.Type(), ID: ce.ID(), Source: ce.Source(), Subject: ce.Subject(), Time: ce.Time()}
 	if err := ce.DataAs(&e.Manifest); err != nil {
 		return Event{}, fmt.Errorf("event: data: %w", err)
 	}

@@ -55,7 +55,11 @@ func (h *handler) ProcessTask(ctx context.Context, task *asynq.Task) error {
 	}
 	defer leave()
 	a := &attempt{handler: h, task: task}
-	err = a.run(ctx)
+	if task.Type() == redoTask {
+		err = a.redo(ctx)
+	} else {
+		err = a.run(ctx)
+	}
 	o := judge(ctx, err)
 	a.conclude(ctx, o, err)
 	return h.cfg.asynqError(o, err, time.Since(a.since))
@@ -145,7 +149,7 @@ func (a *attempt) announce(ctx context.Context, m pipeline.Manifest) error {
 	if answer == stale {
 		return errStale
 	}
-	a.recent.add(a.class, a.job.JobID)
+	a.recent.add(announcedJob{class: a.class, id: a.job.JobID, jobID: m.JobID, number: m.Number()})
 	return nil
 }
 

@@ -328,7 +328,7 @@ func TestSuspects(t *testing.T) {
 // storing is a Runner that remembers what it committed, as the pipeline does in its store.
 type storing struct{ onceRunner }
 
-func (s *storing) Committed(ctx context.Context, jobID string) (pipeline.Manifest, error) {
+func (s *storing) CommittedRevision(ctx context.Context, jobID string, _ int) (pipeline.Manifest, error) {
 	j := testJob()
 	j.JobID = jobID
 	return s.Run(ctx, j, pipeline.RunOptions{})

@@ -18,9 +18,11 @@ type announcements struct {
 }
 
 type announcedJob struct {
-	class Class
-	id    string
-	at    time.Time
+	class  Class
+	id     string // in the books
+	jobID  string
+	number int // of the manifest
+	at     time.Time
 }
 
 // What Redis may lose: a second with appendfsync everysec, more after a failover. remember is far beyond either, and an event twice in the
@@ -30,14 +32,15 @@ const (
 	rememberMost = 10_000
 )
 
-func (r *announcements) add(class Class, id string) {
+func (r *announcements) add(job announcedJob) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
 	for len(r.jobs) > 0 && (len(r.jobs) >= rememberMost || now.Sub(r.jobs[0].at) > remember) {
 		r.jobs = r.jobs[1:]
 	}
-	r.jobs = append(r.jobs, announcedJob{class, id, now})
+	job.at = now
+	r.jobs = append(r.jobs, job)
 }
 
 func (r *announcements) list() []announcedJob {
@@ -48,7 +51,7 @@ func (r *announcements) list() []announcedJob {
 
 // committed is a Runner that can say what it committed before; *pipeline.Pipeline can.
 type committed interface {
-	Committed(ctx context.Context, jobID string) (pipeline.Manifest, error)
+	CommittedRevision(ctx context.Context, jobID string, number int) (pipeline.Manifest, error)
 }
 
 // announceAgain looks for recent jobs whose event Redis has lost. asynq writes its list of queues once a process: it may be lost, too.
@@ -74,7 +77,7 @@ func (s *Server) announceAgain(ctx context.Context) {
 }
 
 func (s *Server) announceLost(ctx context.Context, runner committed, job announcedJob) error {
-	m, err := runner.Committed(ctx, job.id)
+	m, err := runner.CommittedRevision(ctx, job.jobID, job.number)
 	if err != nil {
 		return err
 	}

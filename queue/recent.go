@@ -90,7 +90,9 @@ func (c *Client) recentOf(class Class, n int) ([]Summary, error) {
 				return nil, err
 			}
 			for _, t := range tasks {
-				found = append(found, summarize(class, t))
+				if t.Type == jobTask { // and not a message that is done again
+					found = append(found, summarize(class, t))
+				}
 			}
 		}
 		if list.count > 0 {

@@ -53,15 +53,11 @@ func (c *partsCmd) stored(ctx context.Context) (pipeline.Manifest, error) {
 	if err != nil {
 		return pipeline.Manifest{}, err
 	}
-	r, _, err := store.Get(ctx, pipeline.ManifestKey(c.Message))
+	m, err := pipeline.Current(ctx, store, c.Message)
 	if errors.Is(err, pipeline.ErrNotExist) {
-		return pipeline.Manifest{}, &exitError{exitUsage, fmt.Errorf("%s is no file, and the store has no manifest of a job with that id; set --store", c.Message)}
+		return m, &exitError{exitUsage, fmt.Errorf("%s is no file, and the store has no manifest of a job with that id; set --store", c.Message)}
 	}
-	if err != nil {
-		return pipeline.Manifest{}, err
-	}
-	defer r.Close()
-	return readManifest(r)
+	return m, err
 }
 
 func readManifest(r io.Reader) (pipeline.Manifest, error) {

@@ -135,6 +135,7 @@ func beside(name string) string {
 func groups() []kong.Group {
 	return []kong.Group{
 		{Key: "log", Title: "Log:"},
+		{Key: "select", Title: "Which messages:"},
 		{Key: "engine", Title: "Engine:"},
 		{Key: "models", Title: "Classifier and policy:"},
 		{Key: "audience", Title: "Audience and audit:"},

@@ -118,7 +118,7 @@ func (p *processor) text(f pipeline.File) (string, error) {
 
 func (p *processor) copy(f pipeline.File, text string) (*pipeline.Rendered, error) {
 	name := strings.Replace(f.Path, "in/", "out/", 1) + "/display"
-	if err := p.write(name, "rendition of "+text); err != nil {
+	if err := p.write(name, string(JPEG("rendition of "+text))); err != nil {
 		return nil, err
 	}
 	if err := p.write(name+".rgb", "\x00\x00\x00"); err != nil {

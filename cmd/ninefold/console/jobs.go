@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -76,27 +75,12 @@ func (c *console) find(ctx context.Context, id string) (detail, error) {
 	return d, nil
 }
 
-// maxManifest bounds what is read of a manifest, bytes.
-const maxManifest = 16 << 20
-
-// manifest reads a committed manifest. It is the store's, and no job's word, that says who sees what.
+// manifest reads the manifest in force. It is the store's, and no job's word, that says who sees what.
 func (c *console) manifest(ctx context.Context, id string) (m pipeline.Manifest, err error) {
 	if !pipeline.ValidID(id) {
 		return m, pipeline.ErrNotExist
 	}
-	body, _, err := c.Store.Get(ctx, pipeline.ManifestKey(id))
-	if err != nil {
-		return m, err
-	}
-	defer body.Close()
-	data, err := io.ReadAll(io.LimitReader(body, maxManifest))
-	if err != nil {
-		return m, err
-	}
-	if err := json.Unmarshal(data, &m); err != nil {
-		return m, fmt.Errorf("manifest: %w", err)
-	}
-	return m, m.Validate()
+	return pipeline.Current(ctx, c.Store, id)
 }
 
 // pulse is how often a quiet stream says that it is alive.
