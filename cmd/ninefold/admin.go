@@ -68,6 +68,7 @@ func (s AdminSettings) handler(mounts []mount) (http.Handler, error) {
 		if token, err = guard.NewToken(s.AdminToken); err != nil {
 			return nil, err
 		}
+		mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 		mux.Handle("/login", token.Login())
 		mux.Handle("/login.css", token.Login())
 	}

@@ -408,6 +408,77 @@ func TestConsoleRecords(t *testing.T) {
 	}
 }
 
+// What is refused for everybody leaves no trace with the recipients; the sender is told of what can be mended, such as a file that is none.
+func TestConsoleRefuses(t *testing.T) {
+	setUp(t)
+	s := album(t)
+	s.write(t, "letter.jpg", []byte("Dear Sir or Madam"))
+	page := openConsole(t, startDev(t, "--models-dir", pipelinetest.StrictModels(t, os.Getenv("NINEFOLD_MODELS_DIR"))), 1360, 900)
+	drop(page, ".drop", filepath.Join(s.dir, "dusk.jpg"), filepath.Join(s.dir, "letter.jpg"))
+	page.Do(chromedp.SetValue(chromedp.CSS(`[aria-label="Your age"]`), "16_17"))
+	browsertest.Value[bool](page, `document.querySelector('[aria-label="Your age"]').dispatchEvent(new Event("change"))`)
+	page.Until(`document.querySelectorAll('.tile[data-state="ready"]').length === 2`)
+	click(page, "#send")
+	page.Until(`document.querySelector("[data-done] .screen .nothing")`)
+	see(page, "u_ada")
+	if got := browsertest.Value[string](page, `document.querySelector(".nothing").textContent`); !strings.Contains(got, "Nothing reaches Ada") {
+		t.Errorf("a recipient sees %q", got)
+	}
+	page.Keep("console-a-refused")
+	see(page, "sender")
+	if got := browsertest.Value[string](page, `[...document.querySelectorAll(".notices li")].map((n) => n.dataset.status).join(" ")`); got != "rejected rejected" {
+		t.Errorf("the sender is told %q", got)
+	}
+	page.Keep("console-a-refused-sender")
+	m, _ := fetched(t, page, browsertest.Value[string](page, `location.origin + "/"`))
+	if m.Status != pipeline.StatusRejected || m.Parts[0].Error.Code != pipeline.CodeBlockedNudity || m.Parts[1].Error.Code != pipeline.CodeUnsupportedType {
+		t.Errorf("status %s, %+v, %+v", m.Status, m.Parts[0].Error, m.Parts[1].Error)
+	}
+	for _, mistake := range page.Mistakes() {
+		t.Errorf("the page says: %s", mistake)
+	}
+}
+
+// Where others can reach the console a token is needed; where they cannot, another site's name and another site's page get nothing.
+func TestDevIsGuarded(t *testing.T) {
+	setUp(t)
+	for _, addr := range []string{":0", "0.0.0.0:0", "192.0.2.1:80", "[::]:0"} {
+		r := call(t.Context(), "dev", "--addr", addr, "--store", t.TempDir(), "--model", "none").want(t, exitUsage)
+		if !strings.Contains(r.stderr, "--token") {
+			t.Errorf("%s: %s", addr, r.stderr)
+		}
+	}
+	url := startDev(t, "--model", "none")
+	ask := func(method, path string, change func(*http.Request)) int {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, url+path, strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(r)
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode
+	}
+	for name, tc := range map[string]struct {
+		method, path string
+		change       func(*http.Request)
+		want         int
+	}{
+		"our own":               {"GET", "api/about", func(*http.Request) {}, http.StatusOK},
+		"a rebound name":        {"GET", "api/about", func(r *http.Request) { r.Host = "evil.example:9900" }, http.StatusMisdirectedRequest},
+		"a post from elsewhere": {"POST", "api/messages", func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }, http.StatusForbidden},
+		"our own post":          {"POST", "api/messages", func(r *http.Request) { r.Header.Set("Origin", strings.TrimSuffix(url, "/")) }, http.StatusUnprocessableEntity},
+	} {
+		if got := ask(tc.method, tc.path, tc.change); got != tc.want {
+			t.Errorf("%s: %d, want %d", name, got, tc.want)
+		}
+	}
+}
+
 // looksWell takes pictures in the dark and on a phone, where nothing may be wider than the screen, and holds every text to the
 // contrast of WCAG 2 AA.
 func looksWell(t *testing.T, page *browsertest.Page, name string) {

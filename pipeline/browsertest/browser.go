@@ -109,15 +109,30 @@ func (p *Page) Do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// Until waits until a JavaScript expression is truthy.
+// Until waits until a JavaScript expression is truthy, on this page or on one that it leads to.
 func (p *Page) Until(expression string) {
 	p.t.Helper()
 	const patience = 60 * time.Second
 	ctx, cancel := context.WithTimeout(p.Ctx, patience)
 	defer cancel()
-	if _, err := chromedp.Run(ctx, chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingTimeout(patience))); err != nil {
+	poll := chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingTimeout(patience))
+	_, err := chromedp.Run(ctx, poll)
+	for err != nil && left(err) && ctx.Err() == nil {
+		_, err = chromedp.Run(ctx, poll)
+	}
+	if err != nil {
 		p.fail("never true: " + expression + ": " + err.Error())
 	}
+}
+
+// left reports whether the page that was asked has been left for another one.
+func left(err error) bool {
+	for _, sign := range []string{"navigated", "Cannot find context", "context was destroyed"} {
+		if strings.Contains(err.Error(), sign) {
+			return true
+		}
+	}
+	return false
 }
 
 // fail keeps a picture of what a person would have seen.

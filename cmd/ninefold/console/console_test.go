@@ -25,6 +25,7 @@ type bench struct {
 	handler http.Handler
 	store   *memstore.Store
 	client  *queue.Client
+	cfg     queue.Config
 }
 
 func newBench(t *testing.T, sending bool) bench {
@@ -35,7 +36,7 @@ func newBench(t *testing.T, sending bool) bench {
 	}
 	t.Cleanup(stop)
 	cfg := queue.DefaultConfig()
-	cfg.RedisURL, cfg.Embedded = url, true
+	cfg.RedisURL, cfg.Embedded, cfg.Log = url, true, slog.New(slog.DiscardHandler)
 	client, err := queue.NewClient(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +46,7 @@ func newBench(t *testing.T, sending bool) bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := bench{t: t, store: memstore.New(), client: client}
+	b := bench{t: t, store: memstore.New(), client: client, cfg: cfg}
 	ids := 0
 	c := console.Config{
 		Jobs: client, Store: b.store, Caps: pipeline.ByteCaps{Voice: 10, Photo: 20, Video: 30}, Policy: policy, Log: slog.New(slog.DiscardHandler),

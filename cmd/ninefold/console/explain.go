@@ -1,6 +1,7 @@
 package console
 
 import (
+	"github.com/ninefold/ninefold/moderation"
 	"github.com/ninefold/ninefold/pipeline"
 )
 
@@ -12,6 +13,7 @@ type decision struct {
 	Reasons     []string        `json:"reasons"`
 	Row         int             `json:"row,omitempty"`  // 0 = no row: a voice note, a rejected file, or not known any more
 	Rule        string          `json:"rule,omitempty"` // the row in words
+	Why         string          `json:"why,omitempty"`  // what the row asked for, as it was
 }
 
 // recorded lists what the manifest says.
@@ -25,11 +27,11 @@ func recorded(m pipeline.Manifest) []decision {
 	return out
 }
 
-// explain finds the row of each decision by asking the policy again with the job's people. Where it would decide otherwise, as when the
-// people were known better at publish time, the row is left out rather than guessed.
+// explain finds the row of each decision by asking the policy again with the job's people. Where another policy decided, or this one would
+// decide otherwise, as when the people were known better at publish time, the row is left out rather than guessed.
 func (c *console) explain(m pipeline.Manifest, job *pipeline.Job) []decision {
 	out := recorded(m)
-	if job == nil || c.Policy == nil {
+	if job == nil || c.Policy == nil || (m.Pipeline.Policy != "" && m.Pipeline.Policy != c.Policy.Ref().Digest) {
 		return out
 	}
 	people := map[string]pipeline.Recipient{}
@@ -45,21 +47,18 @@ func (c *console) explain(m pipeline.Manifest, job *pipeline.Job) []decision {
 		rules[row.Number] = row.String()
 	}
 	for i, d := range out {
-		again := c.decide(parts[d.ItemID], job, people[d.RecipientID])
+		again := c.again(parts[d.ItemID], job.Sender, people[d.RecipientID])
 		if again.Action == d.Action && len(d.Reasons) > 0 && again.Reason == d.Reasons[0] {
-			out[i].Row, out[i].Rule = again.Row, rules[again.Row]
+			out[i].Row, out[i].Rule, out[i].Why = again.Row, rules[again.Row], again.Why
 		}
 	}
 	return out
 }
 
-func (c *console) decide(p pipeline.Part, job *pipeline.Job, r pipeline.Recipient) pipeline.Decision {
-	if d, ok := c.Policy.Gate(job.Conversation.Kind, job.Sender, r); !ok {
-		return d
-	}
-	var facts pipeline.Facts
+func (c *console) again(p pipeline.Part, s pipeline.Sender, r pipeline.Recipient) moderation.Explanation {
+	level := pipeline.LevelUnknown
 	if p.Moderation != nil {
-		facts = *p.Moderation
+		level = moderation.LevelOf(*p.Moderation)
 	}
-	return c.Policy.Decide(facts, p.Kind, job.Sender, r)
+	return c.Policy.Explain(level, p.Kind, s, r)
 }

@@ -48,6 +48,9 @@ export const states = {
   rejected: "Rejected",
 };
 
+// sentence begins with a capital: messages of the worker are written to follow a code.
+export const sentence = (text) => text.replace(/^\p{Ll}/u, (c) => c.toUpperCase());
+
 export const person = (id) => id.replace(/^u_/, "").replace(/^./, (c) => c.toUpperCase());
 
 export function when(iso) {

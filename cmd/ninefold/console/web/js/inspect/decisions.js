@@ -1,7 +1,7 @@
 // What the policy decided for one viewer, and the row that did.
 import { el } from "../dom.js";
 import { icon } from "../icon.js";
-import { actions, kinds, reason } from "../text.js";
+import { actions, kinds, reason, sentence } from "../text.js";
 
 export function decisions(detail, viewer, view) {
   const card = (title, ...children) => el("section", { class: "card" }, el("h2", { text: title }), ...children);
@@ -17,7 +17,7 @@ export function decisions(detail, viewer, view) {
 
 // whole tells why a message was refused as a whole; it is for the integrator, never for a sender.
 function whole(m) {
-  return m.error && el("p", { class: "rule" }, el("code", { text: m.error.code }), ` ${m.error.message}`);
+  return m.error && el("p", { class: "rule" }, "For operators only: ", el("code", { text: m.error.code }), ` ${sentence(m.error.message)}`);
 }
 
 function line(d, parts) {
@@ -26,6 +26,7 @@ function line(d, parts) {
     el("span", { class: "glyph" }, icon(part?.kind ?? "auto")),
     el("div", {},
       el("p", {}, el("strong", { text: `${kinds[part?.kind ?? "auto"]} ${parts.indexOf(part) + 1}` }), " ", el("span", { class: `chip ${d.action}`, text: actions[d.action] ?? d.action })),
-      el("p", { class: "muted", text: part?.error?.message ?? reason(d.reasons[0]) }),
-      el("p", { class: "rule" }, el("code", { text: d.reasons.join(", ") }), d.rule && el("span", { class: "row-of", text: d.rule }))));
+      el("p", { class: "muted", text: part?.error ? sentence(part.error.message) : reason(d.reasons[0]) }),
+      el("p", { class: "rule" }, d.row > 0 && el("strong", { text: `Row ${d.row} ` }), el("code", { text: d.reasons.join(", ") }), d.row > 0 && d.why && ` ${d.why}`),
+      d.rule && el("p", { class: "rule row-of", text: d.rule.replace(/^row \d+: /, "") })));
 }

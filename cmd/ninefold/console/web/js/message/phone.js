@@ -1,7 +1,7 @@
 // A conversation as it looks on one person's phone.
 import { el } from "../dom.js";
 import { icon } from "../icon.js";
-import { person } from "../text.js";
+import { person, sentence } from "../text.js";
 import { mosaic } from "./mosaic.js";
 import { voice } from "./voice.js";
 
@@ -45,8 +45,8 @@ function notices(view) {
   const label = (i, n) => (view.items.length > 1 ? `${n + 1}. ` : "");
   const lines = view.items.map((it, n) => {
     const [sign, text] = told[it.status];
-    return el("li", { class: it.status, "data-status": it.status }, icon(sign), el("span", { text: `${label(it, n)}${text}${it.error ? `: ${it.error.message}` : ""}` }));
+    return el("li", { class: it.status, "data-status": it.status }, icon(sign), el("span", { text: `${label(it, n)}${text}${it.error ? `. ${sentence(it.error.message)}` : ""}` }));
   });
-  if (view.error) lines.unshift(el("li", { class: "rejected" }, icon("alert"), el("span", { text: view.error.message })));
+  if (view.error) lines.unshift(el("li", { class: "rejected" }, icon("alert"), el("span", { text: sentence(view.error.message) })));
   return el("ul", { class: "notices", "aria-label": "What the sender is told" }, lines);
 }

@@ -8,7 +8,7 @@ export function viewers(detail, panel, choose) {
   const recipients = known.size ? [...known.keys()] : m.deliveries.map((d) => d.recipient_id);
   const people = [
     ...recipients.map((id) => ({ id, name: person(id), about: describe(known.get(id)) })),
-    { id: null, name: "You", about: "Sender" },
+    { id: null, name: person(m.sender_id), about: "Sender" },
   ];
   panel.id = uid("screen");
   panel.setAttribute("role", "tabpanel");
