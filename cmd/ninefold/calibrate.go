@@ -23,7 +23,7 @@ func (calibrateCmd) Help() string {
 	return `Score your own lawful, labelled set with "ninefold classify --json FILE..." and write one line a picture: an id of your
 choice, what the picture is, and the score of the category. Nothing but this file is read. Precision, the share of alarms that are
 right, is printed for 0.1 % and 1 % of explicit media in your traffic, whatever the set holds. Write the thresholds it suggests into
-the model's manifest.json, at thresholds.explicit.`
+the policy file, or the model's manifest.json; facts found with other thresholds are then found again.`
 }
 
 func (c *calibrateCmd) Run(a *app) error {
@@ -77,7 +77,7 @@ func printCalibration(w io.Writer, r calibrate.Report) error {
 	printPoint(w, "low", r.Low)
 	if r.High != nil {
 		printPoint(w, "high", *r.High)
-		fmt.Fprintf(w, "\nmanifest.json: \"thresholds\": {\"explicit\": {\"low\": %g, \"high\": %g}, …}\n", r.Low.Threshold, r.High.Threshold)
+		fmt.Fprintf(w, "\npolicy file: thresholds: {\"explicit\": {\"low\": %g, \"high\": %g}}\n", r.Low.Threshold, r.High.Threshold)
 	}
 	for _, note := range r.Notes {
 		fmt.Fprintln(w, "note:", note)
