@@ -83,6 +83,10 @@ bench-queue: build models tools ## Measure what our handler adds to bare asynq, 
 	@NINEFOLD_BENCH=1 go test -count=1 -timeout 30m -run '^TestBenchQueue$$' -v ./queue
 	@NINEFOLD_BENCH=1 go test -count=1 -timeout 30m -run '^TestBenchVoiceBehindVideo$$' -v ./cmd/ninefold/chaos
 
+.PHONY: bench-video
+bench-video: build models ## Measure a video's CPU and memory against a bare ffmpeg and the usual separate runs; fails when a limit is missed.
+	@go run ./cmd/bench-video -engine bin/ninefold-engine
+
 .PHONY: lint
 lint: system ## Run the pinned golangci-lint (built into bin/tools the first time).
 	@docker/setup.sh lint

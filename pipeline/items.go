@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"time"
 )
 
 // items processes every item and returns the parts in the order of the items.
@@ -103,9 +104,11 @@ type itemRun struct {
 	index int
 
 	stage    string    // the stage it is in, or ended in
+	begun    time.Time // when that stage began
 	file     File      // after fetch
 	media    Media     // after identify
 	plan     Plan      // after plan
+	degraded []string  // after plan: optional work that there is no time for
 	rendered *Rendered // after render
 	facts    Facts     // after screen
 	recalled bool      // an earlier run had done it all
@@ -127,7 +130,7 @@ func (it *itemRun) stages(ctx context.Context) (err error) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		it.stage = s.name
+		it.stage, it.begun = s.name, it.Now()
 		it.report(0)
 		if err := s.do(it, ctx); err != nil {
 			return AsErrorIn(s.name, err)
@@ -147,8 +150,16 @@ func AsErrorIn(op string, err error) error {
 
 func (it *itemRun) report(percent float64) {
 	if it.opts.Progress != nil {
-		it.opts.Progress(Progress{ItemID: it.item.ID, Index: it.index, Stage: it.stage, Percent: percent})
+		it.opts.Progress(Progress{ItemID: it.item.ID, Index: it.index, Stage: it.stage, Percent: percent, EtaMS: etaMS(it.Now().Sub(it.begun), percent)})
 	}
+}
+
+// etaMS is how long a stage will go on when what is left of it takes as long, per cent by per cent, as what is done took.
+func etaMS(took time.Duration, percent float64) int64 {
+	if percent <= 0 || percent >= 100 {
+		return 0
+	}
+	return int64(float64(took.Milliseconds()) * (100 - percent) / percent)
 }
 
 func (it *itemRun) kind() Kind {

@@ -73,6 +73,7 @@ type Job struct {
 	Recipients   []Recipient  `json:"recipients"`
 	Caption      string       `json:"caption,omitempty"`
 	Items        []Item       `json:"items"`
+	Deadline     *time.Time   `json:"deadline,omitempty"`   // wanted by then: optional work that would not be done is left out
 	ExpiresAt    *time.Time   `json:"expires_at,omitempty"` // after this moment nothing is published but `expired`
 }
 
@@ -94,6 +95,14 @@ type Recipient struct {
 	AgeBand      AgeBand      `json:"age_band"`
 	Contact      Contact      `json:"contact"`
 	NudityFilter NudityFilter `json:"nudity_filter"`
+}
+
+// wantedBy is when the job should be done, nil = whenever it is.
+func (j Job) wantedBy() *time.Time {
+	if j.Deadline == nil || j.ExpiresAt != nil && j.ExpiresAt.Before(*j.Deadline) {
+		return j.ExpiresAt
+	}
+	return j.Deadline
 }
 
 // DecodeJob reads exactly one job, strictly: an unknown field, a field twice, a second document or more than MaxJobBytes is invalid_job.

@@ -27,6 +27,7 @@ var layers = map[string]int{
 	"pipeline/filestore":    1,
 	"pipeline/memstore":     1,
 	"pipeline/overlay":      1,
+	"pipeline/measure":      1,
 	"pipeline/pipelinetest": 1,
 	"pipeline/schema":       1,
 	"pipeline/webhooksign":  1,

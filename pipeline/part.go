@@ -83,6 +83,7 @@ type Part struct {
 	Renditions  []Rendition  `json:"renditions,omitempty"`
 	Moderation  *Facts       `json:"moderation,omitempty"`
 	Warnings    []string     `json:"warnings,omitempty"` // "truncated: …": delivered, but less than was sent
+	Degraded    []string     `json:"degraded,omitempty"` // optional work that the job's deadline left no time for: "sprite", "small"
 }
 
 // SourceFacts describes the original, which is never delivered.
@@ -103,7 +104,7 @@ const (
 
 // Rendition is one encoded file.
 type Rendition struct {
-	Name       string `json:"name"` // display, preview, thumb, grid, blurred, voice, playback, poster
+	Name       string `json:"name"` // display, preview, thumb, grid, blurred, voice, playback, poster, small, sprite
 	Class      Class  `json:"class"`
 	Key        string `json:"key,omitempty"`  // store key, made of the digest; empty until stored
 	Path       string `json:"path,omitempty"` // file inside the workspace; never in a manifest

@@ -118,7 +118,8 @@ type Progress struct {
 	ItemID  string  `json:"item_id"`
 	Index   int     `json:"index"`
 	Stage   string  `json:"stage"`
-	Percent float64 `json:"percent"` // 0..100 of the stage
+	Percent float64 `json:"percent"`          // 0..100 of the stage
+	EtaMS   int64   `json:"eta_ms,omitempty"` // until the stage ends at the pace it has had, 0 = not known yet
 }
 
 // Run turns a valid job into a committed manifest.

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"io"
+	"time"
 )
 
 // File is a source staged in the workspace.
@@ -17,6 +18,13 @@ type File struct {
 type Plan interface {
 	// Digest identifies everything that shapes the output: edits, profile, engine version. Lower-case hex.
 	Digest() string
+}
+
+// FlexiblePlan is a Plan with work in it that may be left out where time is short.
+type FlexiblePlan interface {
+	Plan
+	// Within returns the plan without the optional work that would not be done within budget, and the names of what was left out.
+	Within(m Media, budget time.Duration) (plan Plan, left []string)
 }
 
 // Sample is one canonical raster for the classifier: packed 8-bit sRGB, row by row, no padding, in a workspace file.

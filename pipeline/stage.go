@@ -139,9 +139,16 @@ func (f File) Known() error {
 		"Ogg, M4A, AAC, MP3, WAV, FLAC, AMR, 3GP or CAF")
 }
 
+// makePlan decides what to make, and what to leave out where the job's deadline leaves no time for it.
 func (it *itemRun) makePlan(context.Context) (err error) {
-	it.plan, err = it.proc.Plan(it.item, it.media)
-	return err
+	if it.plan, err = it.proc.Plan(it.item, it.media); err != nil {
+		return err
+	}
+	plan, flexible := it.plan.(FlexiblePlan)
+	if by := it.job.wantedBy(); flexible && by != nil {
+		it.plan, it.degraded = plan.Within(it.media, by.Sub(it.Now()))
+	}
+	return nil
 }
 
 func (it *itemRun) render(ctx context.Context) (err error) {
@@ -191,7 +198,7 @@ func (it *itemRun) verify(ctx context.Context) error { return it.proc.Verify(ctx
 // store puts every rendition under its own digest, then the record that lists them.
 func (it *itemRun) store(ctx context.Context) error {
 	part := it.rendered.Part
-	part.Status = StatusReady
+	part.Status, part.Degraded = StatusReady, it.degraded
 	for i := range part.Renditions {
 		if err := it.storeRendition(ctx, &part.Renditions[i]); err != nil {
 			return err
@@ -200,8 +207,10 @@ func (it *itemRun) store(ctx context.Context) error {
 	}
 	facts := it.facts
 	part.Moderation = &facts
-	if err := it.remember(ctx, part); err != nil {
-		return err
+	if len(part.Degraded) == 0 { // what lacks something must not be handed to a job that has the time
+		if err := it.remember(ctx, part); err != nil {
+			return err
+		}
 	}
 	it.part = it.describe(part)
 	return nil
@@ -236,5 +245,5 @@ func renditionKey(sha, mime string) string {
 
 var extensions = map[string]string{
 	"image/jpeg": ".jpg", "image/webp": ".webp", "image/avif": ".avif", "image/png": ".png",
-	"video/mp4": ".mp4", "audio/ogg": ".ogg", "audio/mp4": ".m4a",
+	"video/mp4": ".mp4", "application/json": ".json", "audio/ogg": ".ogg", "audio/mp4": ".m4a",
 }

@@ -111,7 +111,7 @@ func explainJSON(err error) error {
 		return fmt.Errorf("unknown field %q", clip(strings.Trim(name, `"`)))
 	}
 	if strings.Contains(err.Error(), "Time.") || errors.As(err, new(*time.ParseError)) {
-		return errors.New("expires_at: want a time such as 2026-01-31T12:00:00Z")
+		return errors.New("deadline, expires_at: want a time such as 2026-01-31T12:00:00Z")
 	}
 	return errors.New(clip(err.Error()))
 }

@@ -82,6 +82,9 @@ type VideoProfile struct {
 	RemuxMaxRate int64       `json:"remux_max_rate"`
 	RemuxMaxLong int         `json:"remux_max_long"`
 	Poster       []ImageSpec `json:"poster"` // renditions made from the poster frame
+	// Optional work, off unless a profile asks for it, and left out where a job's deadline would not be held.
+	Sprite SpriteProfile `json:"sprite"`
+	Small  SmallProfile  `json:"small"`
 }
 
 // Format names an image encoding.
@@ -153,6 +156,8 @@ func defaultVideo() VideoProfile {
 			{Name: "thumb", Format: WebP, Fit: FitInside, Side: 640, Quality: 80},
 			{Name: "grid", Format: WebP, Fit: FitCover, Side: 320, Quality: 80},
 		},
+		Sprite: SpriteProfile{EveryMS: 0, Columns: 10, Width: 160, Quality: 60}, // every_ms 2000 is the usual
+		Small:  SmallProfile{ShortEdge: 0, MaxRate: 800_000},                    // short_edge 360 is the usual
 	}
 }
 
@@ -175,6 +180,10 @@ func (p Profile) Validate() error {
 	check(ph.MaxSide > 0 && ph.MaxSide <= 16_383, "photo.max_side", "1 to 16383, which is as far as libvips' encoders go")
 	check(ph.BlurSide > 0 && ph.BlurSide <= 32, "photo.blur_side", "1 to 32: more would show detail")
 	check(vi.ShortEdge >= 2 && vi.CRF >= 0 && vi.CRF <= 51 && vi.OutFPS > 0, "video.short_edge, crf, out_fps", "an edge of 2 or more, CRF 0 to 51, fps above 0")
+	check(vi.Sprite.EveryMS == 0 || vi.Sprite.EveryMS >= 200 && vi.Sprite.EveryMS <= 60_000, "video.sprite.every_ms", "0 for none, or 200 to 60000")
+	check(vi.Sprite.Columns >= 1 && vi.Sprite.Columns <= 50 && vi.Sprite.Width >= 16 && vi.Sprite.Width <= 320 && vi.Sprite.Quality >= 1 && vi.Sprite.Quality <= 100,
+		"video.sprite.columns, width, quality", "1 to 50 columns, a width of 16 to 320, a quality of 1 to 100")
+	check(vi.Small.ShortEdge == 0 || vi.Small.ShortEdge >= 64 && vi.Small.MaxRate >= minRate, "video.small.short_edge, max_rate", "an edge of 0 for none, or 64 or more, and a rate of 100000 or more")
 	check(p.SampleSide >= 32 && p.SampleSide <= 1024, "sample_side", "32 to 1024")
 	check(defaults(ph.Renditions) == 1, "photo.renditions", "exactly one with default: true")
 	for _, s := range append(append([]ImageSpec{}, ph.Renditions...), vi.Poster...) {

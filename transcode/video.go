@@ -34,6 +34,8 @@ type VideoPlan struct {
 	Samples      SamplePlan   `json:"samples"`
 	Posters      PosterTimes  `json:"posters"`
 	Poster       *PhotoPlan   `json:"poster"` // what is made of the chosen poster, which is Picture.Width × Picture.Height
+	Sprite       *SpritePlan  `json:"sprite,omitempty"`
+	Small        *SmallPlan   `json:"small,omitempty"`
 }
 
 // VideoTime says which stretch of the source is read.
@@ -79,6 +81,7 @@ func planVideo(item pipeline.Item, m pipeline.Media, prof Profile) (*VideoPlan, 
 		return nil, err
 	}
 	plan.Poster = PosterPlan(plan.Picture.Width, plan.Picture.Height, prof)
+	planOptional(plan, m, prof.Video)
 	return plan, nil
 }
 

@@ -21,6 +21,8 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+
+	"github.com/ninefold/ninefold/pipeline/measure"
 )
 
 // The limits of the ratios, CPU to CPU.
@@ -71,7 +73,7 @@ func run(ctx context.Context, w io.Writer, rounds int, engine, only string) (mis
 	if err != nil {
 		return 0, err
 	}
-	fmt.Fprintf(w, "%d rounds, interleaved; CPU-seconds are medians, ratios are medians pair by pair; load %s\n", rounds, load())
+	fmt.Fprintf(w, "%d rounds, interleaved; CPU-seconds are medians, ratios are medians pair by pair; load %s\n", rounds, measure.Load())
 	fmt.Fprintf(w, "an engine's start is %.3f CPU-s and is in \"ours\": one engine serves one message\n\n", start)
 	fmt.Fprintf(w, "%-14s %7s %7s %7s   %-18s %-14s %-18s %-18s %s\n", "note", "ours", "bare", "usual", "ours/bare", "ours-bare",
 		"without start", "ours/usual", "peak MiB ours, bare, usual")
@@ -85,7 +87,7 @@ func run(ctx context.Context, w io.Writer, rounds int, engine, only string) (mis
 		}
 		missed += r.print(w, n, start)
 	}
-	fmt.Fprintf(w, "\nload at the end %s\n", load())
+	fmt.Fprintf(w, "\nload at the end %s\n", measure.Load())
 	return missed, nil
 }
 
@@ -104,7 +106,7 @@ func measureNote(ctx context.Context, n note, ours *ours, rounds int) (row, erro
 	}{{ours.note, &r.ours}, {bare, &r.bare}, {usual, &r.usual}}
 	for range rounds {
 		for _, way := range ways {
-			cpu, err := cpuOf(func() error { return way.do(ctx, n) })
+			cpu, err := measure.CPUOf(func() error { return way.do(ctx, n) })
 			if err != nil {
 				return r, err
 			}
@@ -113,7 +115,7 @@ func measureNote(ctx context.Context, n note, ours *ours, rounds int) (row, erro
 	}
 	for i, way := range ways {
 		var err error
-		if r.peak[i], err = peakOf(func() error { return way.do(ctx, n) }); err != nil {
+		if r.peak[i], err = measure.PeakOf(func() error { return way.do(ctx, n) }); err != nil {
 			return r, err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/pipeline/measure"
 	"github.com/ninefold/ninefold/transcode"
 	"github.com/ninefold/ninefold/transcode/sandbox"
 )
@@ -92,7 +93,7 @@ func process(ctx context.Context, proc pipeline.Processor, f pipeline.File) erro
 func (o *ours) startCPU(ctx context.Context, n int) (float64, error) {
 	var starts []float64
 	for range n {
-		cpu, err := cpuOf(func() error { return o.idle(ctx) })
+		cpu, err := measure.CPUOf(func() error { return o.idle(ctx) })
 		if err != nil {
 			return 0, err
 		}

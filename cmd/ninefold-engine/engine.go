@@ -79,6 +79,8 @@ func (e *engine) verify(ctx context.Context, r pipeline.Rendition) error {
 		return e.tools.VerifyVideo(ctx, e.Dir, r)
 	case "audio/ogg", "audio/mp4":
 		return e.tools.VerifyAudio(ctx, e.Dir, r)
+	case indexMIME:
+		return e.verifyIndex(r)
 	}
 	return vips.Verify(e.Dir, r)
 }

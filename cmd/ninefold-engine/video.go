@@ -3,9 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"image"
-	"image/draw"
-	"image/png"
 	"os"
 	"path/filepath"
 
@@ -26,7 +23,7 @@ func (e *engine) video(ctx context.Context, f pipeline.File, plan *transcode.Vid
 	if err != nil {
 		return nil, err
 	}
-	frame, err := e.choosePoster(v.Posters)
+	frame, err := e.choosePoster(v.Posters, plan.Picture)
 	if err != nil {
 		return nil, err
 	}
@@ -39,6 +36,11 @@ func (e *engine) video(ctx context.Context, f pipeline.File, plan *transcode.Vid
 			v.Rendered.Part.Warnings = append(v.Rendered.Part.Warnings, "truncated: the animation ends before it should; what could be decoded is delivered")
 		}
 	}
+	sprite, err := e.sprite(ctx, out, plan.Sprite, v.Tiles, tools)
+	if err != nil {
+		return nil, err
+	}
+	v.Rendered.Part.Renditions = append(v.Rendered.Part.Renditions, sprite...)
 	v.Rendered.Part.Placeholder = poster.Part.Placeholder
 	v.Rendered.Part.Renditions = append(v.Rendered.Part.Renditions, poster.Part.Renditions...)
 	return v.Rendered, nil
@@ -73,13 +75,14 @@ func (e *engine) moving(ctx context.Context, f pipeline.File, plan *transcode.Vi
 }
 
 // choosePoster takes the frame the sender asked for, else the one with the most to see.
-func (e *engine) choosePoster(posters []ffmpeg.Poster) (raster.Frame, error) {
+func (e *engine) choosePoster(posters []ffmpeg.Poster, pic transcode.VideoPicture) (raster.Frame, error) {
 	var frames []raster.Frame
 	for _, p := range posters {
-		frame, err := readFrame(filepath.Join(e.Dir, p.Path), p.AtMS)
+		pix, err := os.ReadFile(filepath.Join(e.Dir, p.Path))
 		if err != nil {
 			return raster.Frame{}, pipeline.Trouble(pipeline.CodeInternal, "engine", err)
 		}
+		frame := raster.Frame{Pix: pix, Width: pic.Width, Height: pic.Height, AtMS: p.AtMS}
 		if p.Wanted {
 			return frame, nil
 		}
@@ -90,33 +93,4 @@ func (e *engine) choosePoster(posters []ffmpeg.Poster) (raster.Frame, error) {
 		return raster.Frame{}, pipeline.Trouble(pipeline.CodeInternal, "engine", fmt.Errorf("no poster among %d", len(posters)))
 	}
 	return frames[best], nil
-}
-
-// readFrame reads a PNG that ffmpeg wrote for us.
-func readFrame(path string, atMS int64) (raster.Frame, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return raster.Frame{}, err
-	}
-	defer f.Close()
-	img, err := png.Decode(f)
-	if err != nil {
-		return raster.Frame{}, err
-	}
-	b := img.Bounds()
-	rgba, ok := img.(*image.RGBA)
-	if !ok {
-		rgba = image.NewRGBA(b)
-		draw.Draw(rgba, b, img, b.Min, draw.Src)
-	}
-	return raster.Frame{Pix: packed(rgba), Width: b.Dx(), Height: b.Dy(), AtMS: atMS}, nil
-}
-
-// packed drops the opaque alpha.
-func packed(img *image.RGBA) []byte {
-	out := make([]byte, 0, len(img.Pix)/4*3)
-	for i := 0; i+3 < len(img.Pix); i += 4 {
-		out = append(out, img.Pix[i], img.Pix[i+1], img.Pix[i+2])
-	}
-	return out
 }

@@ -52,7 +52,7 @@ func times(samples []pipeline.Sample) (at []int64) {
 func TestGIFTiming(t *testing.T) {
 	k := newVideoKit(t)
 	k.write("a.gif", blink(t, []uint8{40, 200, 40, 200}, []int{0, 1, 20, 100}))
-	res, _ := k.video("a.gif")
+	res, plan := k.video("a.gif")
 	r := res.Rendered
 	if got := times(r.Samples); !slices.Equal(got, []int64{0, 100, 200, 400}) || r.Planned != 4 {
 		t.Errorf("samples at %v of %d", got, r.Planned)
@@ -65,7 +65,7 @@ func TestGIFTiming(t *testing.T) {
 			t.Errorf("at %d ms: luma %.0f, want %.0f", at, got, want)
 		}
 	}
-	if len(res.Posters) != 1 || res.Posters[0].AtMS != 0 || meanLuma(k.poster(res.Posters[0])) > 60 {
+	if len(res.Posters) != 1 || res.Posters[0].AtMS != 0 || meanLuma(k.poster(res.Posters[0], plan)) > 60 {
 		t.Errorf("the poster is not the first frame: %+v", res.Posters)
 	}
 }
@@ -187,7 +187,7 @@ func TestVideoArguments(t *testing.T) {
 			Steps: []transcode.Step{{Op: pipeline.OpAdjust, Contrast: 0.5}},
 		},
 		Encode:  transcode.VideoEncode{CRF: 23, Preset: "veryfast", MaxRate: 1000, BufferSize: 2000, GOPSeconds: 2, AudioRate: 128_000},
-		Samples: transcode.SamplePlan{Most: 2, Ticks: []int{0, 40}, Width: 200, Height: 300},
+		Samples: transcode.SamplePlan{Most: 2, Ticks: []int{0, 40}, Width: 100, Height: 150},
 		Posters: transcode.PosterTimes{WantedTick: -1, Ticks: []int{0, 30}},
 	}
 	j := videoJob{out: "o", seen: framesDir, plan: plan, src: fileSource(pipeline.File{Path: "in.mov", Type: pipeline.TypeMOV}, plan)}
@@ -195,7 +195,7 @@ func TestVideoArguments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	args, err := BuildArgs(append(g.lookOutputs(plan), g.playback(plan, j.src.sound))...)
+	args, err := BuildArgs(append(g.lookOutputs(plan), g.playbacks(plan, j.src.sound)...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,10 +221,10 @@ func goldenParts() []string {
 		`[s3]setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:field_mode=prog:range=tv[s4];[s4]hflip[s5];`,
 		`[s5]transpose=dir=clock[s6];[s6]setsar=1[s7];[s7]eq=brightness=0.0000:contrast=1.5000:saturation=1.0000[s8];[s8]split=2[s9][s10];`,
 		`[s10]fps=30[s11];[s11]select=eq(pts\,0)+eq(pts\,30)+eq(pts\,40)[s12];[s12]split=2[s13][s14];`,
-		`[s13]scale=flags=area:h=300:in_color_matrix=bt709:in_range=tv:out_range=pc:w=200[s15];[s15]format=rgb24[s16];[s16]settb=1/1000[s17];`,
-		`[s14]select=eq(pts\,0)+eq(pts\,30)[s18];`, `[s20]settb=1/1000[s21] `,
-		"-map [s17] -f image2 -c:v rawvideo ", still + "4 o/frames/frame-%d.rgb ",
-		"-map [s21] -f image2 -c:v png -compression_level 0 ", still + "2 o/poster-%d.png ",
+		`[s13]scale=flags=area:h=150:w=100[s15];[s15]scale=in_color_matrix=bt709:in_range=tv:out_range=pc[s16];[s16]format=rgb24[s17];`,
+		`[s17]settb=1/1000[s18];[s14]select=eq(pts\,0)+eq(pts\,30)[s19];`, `[s21]settb=1/1000[s22] `,
+		"-map [s18] -f image2 -c:v rawvideo ", still + "4 o/frames/frame-%d.rgb ",
+		"-map [s22] -f image2 -c:v rawvideo ", still + "2 o/poster-%d.rgb ",
 		"-map [s9] -map 0:1 -f mp4 -ac 2 -af aresample=async=1:first_pts=0 -ar 48000 -b:a 128000 -bsf:v filter_units=remove_types=6 -bufsize 2000 ",
 		"-c:a aac -c:v libx264 -color_primaries bt709 -color_range tv -color_trc bt709 -colorspace bt709 -crf 23 -dn -enc_time_base:v 1/90000 ",
 		"-fflags +bitexact -flags:a +bitexact -flags:v +bitexact -force_key_frames expr:gte(t,n_forced*2) -fps_mode:v vfr -level:v 4.0 ",

@@ -76,25 +76,33 @@ func (j *videoJob) samples() ([]pipeline.Sample, error) {
 	w, h := j.plan.Samples.Width, j.plan.Samples.Height
 	samples := make([]pipeline.Sample, 0, len(files))
 	for _, f := range files {
-		info, err := os.Stat(j.abs(f.name))
-		if err != nil {
-			return nil, pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Video", err)
-		}
-		if info.Size() != int64(w)*int64(h)*3 {
-			return nil, pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Video", fmt.Errorf("%s: %d bytes for %d×%d", f.name, info.Size(), w, h))
+		if err := j.checkRaster(f.name, w, h); err != nil {
+			return nil, err
 		}
 		samples = append(samples, pipeline.Sample{Path: j.rel(f.name), Width: w, Height: h, AtMS: f.atMS})
 	}
 	return samples, nil
 }
 
+// checkRaster holds a raster to its size.
+func (j *videoJob) checkRaster(name string, w, h int) error {
+	info, err := os.Stat(j.abs(name))
+	if err == nil && info.Size() != int64(w)*int64(h)*3 {
+		err = fmt.Errorf("%s: %d bytes for %d×%d", name, info.Size(), w, h)
+	}
+	if err != nil {
+		return pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Video", err)
+	}
+	return nil
+}
+
 // posters lists the candidates once each: a frame may be both spread and bright.
 func (j *videoJob) posters() ([]Poster, error) {
-	spread, err := j.numbered(".", posterPrefix, ".png")
+	spread, err := j.numbered(".", posterPrefix, ".rgb")
 	if err != nil {
 		return nil, err
 	}
-	bright, err := j.numbered(".", brightPrefix, ".png")
+	bright, err := j.numbered(".", brightPrefix, ".rgb")
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +112,9 @@ func (j *videoJob) posters() ([]Poster, error) {
 	}
 	var posters []Poster
 	for _, f := range append(spread, bright...) {
+		if err := j.checkRaster(f.name, j.plan.Picture.Width, j.plan.Picture.Height); err != nil {
+			return nil, err
+		}
 		if !slices.ContainsFunc(posters, func(p Poster) bool { return p.AtMS == f.atMS }) {
 			posters = append(posters, Poster{Path: j.rel(f.name), AtMS: f.atMS, Wanted: f.atMS == wanted})
 		}
@@ -118,7 +129,7 @@ func (j *videoJob) clearLooks() error {
 		return err
 	}
 	for _, prefix := range []string{posterPrefix, brightPrefix} {
-		files, err := j.numbered(".", prefix, ".png")
+		files, err := j.numbered(".", prefix, ".rgb")
 		if err != nil {
 			return err
 		}

@@ -39,8 +39,15 @@ type mp4Track struct {
 	matrix     [9]int32
 	matrixAt   int64 // in the file
 	timescale  int64
+	ticks      int64 // length of the media, in its timescale
 	durationMS int64 // presented
 	samples    int64
+	bytes      int64  // of all samples
+	config     []byte // body of the sample entry's avcC
+	asc        []byte // AudioSpecificConfig of its esds
+	colour     []byte // body of its colr
+	aspect     []byte // body of its pasp
+	outside    bool   // the media lie in another file
 	edits      []mp4Edit
 }
 
@@ -248,14 +255,14 @@ func (w *boxWalk) trackBox(kind string, body []byte, base int64, t *mp4Track) {
 		t.readMatrix(body, base)
 	case "mdhd":
 		unit, ticks := headerTimes(body)
-		t.timescale, t.durationMS = unit, ticksMS(ticks, unit)
+		t.timescale, t.ticks, t.durationMS = unit, ticks, ticksMS(ticks, unit)
 	case "hdlr":
 		if len(body) >= 24 {
 			t.handler, t.name = string(body[8:12]), cString(body[24:])
 		}
 	case "stsz":
 		if len(body) >= 12 {
-			t.samples = int64(binary.BigEndian.Uint32(body[8:]))
+			t.samples, t.bytes = int64(binary.BigEndian.Uint32(body[8:])), frameBytes(body)
 		}
 	case "elst":
 		t.readEdits(body, w.movieUnit)
@@ -269,10 +276,17 @@ func (w *boxWalk) trackBox(kind string, body []byte, base int64, t *mp4Track) {
 		}
 	case "avcC":
 		if len(body) >= 4 {
-			t.codecs = fmt.Sprintf("avc1.%02x%02x%02x", body[1], body[2], body[3])
+			t.codecs, t.config = fmt.Sprintf("avc1.%02x%02x%02x", body[1], body[2], body[3]), body
 		}
+	case "colr":
+		t.colour = body
+	case "pasp":
+		t.aspect = body
+	case "url ", "urn ", "alis":
+		const here = 1 // the flag of a reference to the file itself
+		t.outside = t.outside || len(body) < 4 || body[3]&here == 0
 	case "esds":
-		t.codecs = "mp4a.40.2" // held to be AAC-LC by the probe
+		t.codecs, t.asc = "mp4a.40.2", audioConfig(append([]byte("esds"), body...)) // held to be AAC-LC by the probe
 	}
 }
 

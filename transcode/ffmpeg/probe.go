@@ -21,13 +21,14 @@ const probeEntries = "format=format_name,duration,start_time,bit_rate,nb_streams
 	"color_transfer,color_primaries,color_space,color_range,field_order,sample_rate,channels,duration,nb_read_packets:" +
 	"stream_disposition=attached_pic,timed_thumbnails:stream_tags=DURATION:stream_side_data=displaymatrix,rotation"
 
-// Probe reads f's headers, a plain voice note's itself and all others with one ffprobe process. dir is the workspace.
+// Probe reads f's headers, those of a plain voice note or MP4 itself and all others with one ffprobe process. dir is the workspace.
 //
 //  1. Bytes that are not of the sniffed type, or hold no stream, are CodeCorrupt; a stream of a format that is not taken, covers and
 //     subtitles apart, is CodeUnsupportedType.
 //  2. Without a real picture stream, a cover picture is none, the kind is voice; Audio is nil where there is no sound either.
 //  3. GIF and APNG are videos with more than one frame and photos with one.
-//  4. DurationMS is 0 where a format has no duration of its own and only its bit rate could be guessed from: MP3, ADTS, AMR.
+//  4. An MP4 whose media lie in another file is CodeUnsupportedType.
+//  5. DurationMS is 0 where a format has no duration of its own and only its bit rate could be guessed from: MP3, ADTS, AMR.
 func (t Tools) Probe(ctx context.Context, dir string, f pipeline.File) (pipeline.Media, error) {
 	if err := ctx.Err(); err != nil {
 		return pipeline.Media{}, ended(err)
@@ -37,6 +38,12 @@ func (t Tools) Probe(ctx context.Context, dir string, f pipeline.File) (pipeline
 	}
 	if m, ok := hear(dir, f); ok {
 		return m, nil
+	}
+	if m, ok := see(dir, f); ok {
+		return m, nil
+	}
+	if err := inThisFile(dir, f); err != nil {
+		return pipeline.Media{}, err
 	}
 	return t.askProbe(ctx, dir, f)
 }

@@ -2,6 +2,7 @@ package ffmpeg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -21,9 +22,10 @@ type Cards interface {
 type VideoResult struct {
 	Rendered *pipeline.Rendered
 	Posters  []Poster // candidates by time, never empty
+	Tiles    []Tile   // of the sprite, by time; empty where the plan has none
 }
 
-// Poster is a frame that may become the poster: a PNG of the plan's Picture.Width × Picture.Height.
+// Poster is a frame that may become the poster: packed 8-bit sRGB of the plan's Picture.Width × Picture.Height.
 type Poster struct {
 	Path   string `json:"path"` // inside the workspace
 	AtMS   int64  `json:"at_ms"`
@@ -42,9 +44,10 @@ const (
 // videoJob is one call of Video.
 type videoJob struct {
 	tools    Tools
-	dir      string // workspace, absolute
-	out      string // directory of the results inside it
-	seen     string // directory of the classifier's frames inside out
+	dir      string        // workspace, absolute
+	out      string        // directory of the results inside it
+	seen     string        // directory of the classifier's frames inside out
+	file     pipeline.File // the source; empty where src is frames of ours
 	src      source
 	plan     *transcode.VideoPlan
 	cards    Cards
@@ -55,7 +58,7 @@ type videoJob struct {
 // Video carries out plan on f, which lies in the workspace dir, and writes everything into dir/out.
 //
 //  1. One ffmpeg run gives the playback MP4, the classifier's frames and the poster candidates. A remux is a copy and a pass over
-//     key frames; one whose result does not hold, or is too coarse to look at, is decoded in full.
+//     key frames, in one run too; one whose result does not hold is transcoded, one too coarse to look at is decoded in full.
 //  2. progress is called with 0..100, rising, and may be nil.
 //  3. When ctx ends everything that was started is dead before Video returns.
 //  4. What could be decoded of a damaged file is delivered with a warning "truncated: …"; nothing at all is corrupt, too_short
@@ -64,7 +67,7 @@ func (t Tools) Video(ctx context.Context, dir, out string, f pipeline.File, plan
 	progress func(float64),
 ) (*VideoResult, error) {
 	j := videoJob{
-		tools: t, dir: dir, out: out, seen: framesDir, src: fileSource(f, plan), plan: plan, cards: cards, progress: rising(progress),
+		tools: t, dir: dir, out: out, seen: framesDir, file: f, src: fileSource(f, plan), plan: plan, cards: cards, progress: rising(progress),
 	}
 	res, err := j.run(ctx)
 	if err == nil && len(res.Rendered.Part.Warnings) == 0 && endsEarly(filepath.Join(dir, f.Path), f.Type) {
@@ -94,7 +97,7 @@ func (j *videoJob) transcode(ctx context.Context) (*VideoResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	outputs := append(g.lookOutputs(j.plan), g.playback(j.plan, j.src.sound))
+	outputs := append(g.lookOutputs(j.plan), g.playbacks(j.plan, j.src.sound)...)
 	args, err := BuildArgs(outputs...)
 	if err != nil {
 		return nil, err
@@ -132,7 +135,7 @@ func (j *videoJob) makeDirs() error {
 	if !filepath.IsLocal(j.out) || strings.ContainsAny(j.out, "%:\\") {
 		return pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Video", fmt.Errorf("%q is no plain name inside the workspace", j.out))
 	}
-	if err := os.MkdirAll(j.abs(j.seen), 0o700); err != nil {
+	if err := errors.Join(os.MkdirAll(j.abs(j.seen), 0o700), j.makeTilesDir()); err != nil {
 		return pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Video", err)
 	}
 	return nil
@@ -171,14 +174,17 @@ func (j *videoJob) collect(method string, planned func(videoMS int64) int) (*Vid
 	if err != nil {
 		return nil, err
 	}
-	playback, err := j.rendition(info, video)
+	renditions, err := j.renditions(info, video)
 	if err != nil {
+		return nil, err
+	}
+	if res.Tiles, err = j.tiles(); err != nil {
 		return nil, err
 	}
 	hasAudio := info.track("soun") != nil
 	res.Rendered.Part = pipeline.Part{
 		Kind: pipeline.KindVideo, Presentation: j.plan.Presentation, Method: method, Width: video.width, Height: video.height,
-		DurationMS: info.durationMS, HasAudio: &hasAudio, Renditions: []pipeline.Rendition{playback}, Warnings: j.warnings(info.durationMS),
+		DurationMS: info.durationMS, HasAudio: &hasAudio, Renditions: renditions, Warnings: j.warnings(info.durationMS),
 	}
 	j.progress(100)
 	return res, nil
@@ -194,8 +200,21 @@ func (j *videoJob) nothing() error {
 	return pipeline.Refuse(pipeline.CodeCorrupt, "no picture of the video could be decoded; send it again")
 }
 
-func (j *videoJob) rendition(info *mp4, video *mp4Track) (pipeline.Rendition, error) {
-	stat, err := os.Stat(j.abs(playbackName)) // its digest is the pipeline's to take, when it is stored
+// renditions are the playback and, where the plan has one, the small one.
+func (j *videoJob) renditions(info *mp4, video *mp4Track) ([]pipeline.Rendition, error) {
+	playback, err := j.rendition(info, video, playbackName)
+	if err != nil {
+		return nil, err
+	}
+	small, err := j.smallRendition()
+	if err != nil || small == nil {
+		return []pipeline.Rendition{playback}, err
+	}
+	return []pipeline.Rendition{playback, *small}, nil
+}
+
+func (j *videoJob) rendition(info *mp4, video *mp4Track, name string) (pipeline.Rendition, error) {
+	stat, err := os.Stat(j.abs(name)) // its digest is the pipeline's to take, when it is stored
 	if err != nil {
 		return pipeline.Rendition{}, pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Video", err)
 	}
@@ -205,7 +224,7 @@ func (j *videoJob) rendition(info *mp4, video *mp4Track) (pipeline.Rendition, er
 		codecs += "," + sound.codecs
 	}
 	return pipeline.Rendition{
-		Name: "playback", Class: pipeline.ClassFull, Path: j.rel(playbackName), MIME: "video/mp4", Codecs: codecs, Size: size,
+		Name: "playback", Class: pipeline.ClassFull, Path: j.rel(name), MIME: "video/mp4", Codecs: codecs, Size: size,
 		Width: video.width, Height: video.height, DurationMS: info.durationMS, Bitrate: size * 8000 / max(1, info.durationMS), Default: true,
 	}, nil
 }

@@ -236,9 +236,25 @@ const (
 	seiNAL = 6
 )
 
-// playback is the MP4 that is delivered.
-func (g *graph) playback(plan *transcode.VideoPlan, sound *ff.Stream) *ff.Stream {
-	e := plan.Encode
+// playbacks are the MP4s that are delivered.
+func (g *graph) playbacks(plan *transcode.VideoPlan, sound *ff.Stream) []*ff.Stream {
+	if plan.Small == nil {
+		return []*ff.Stream{g.playback(g.picture, plan, sound)}
+	}
+	split := g.picture.Split()
+	return []*ff.Stream{g.small(split.Get("0"), plan, sound), g.playback(split.Get("1"), plan, sound)}
+}
+
+func (g *graph) playback(v *ff.Stream, plan *transcode.VideoPlan, sound *ff.Stream) *ff.Stream {
+	streams, opts := encoded(v, plan.Encode, sound)
+	if plan.Samples.All {
+		opts["t"] = seconds(plan.Time.ReadMS())
+	}
+	return ff.Output(streams, g.out+"/"+playbackName, opts)
+}
+
+// encoded are the streams of an MP4 and how they are encoded.
+func encoded(v *ff.Stream, e transcode.VideoEncode, sound *ff.Stream) ([]*ff.Stream, ff.KwArgs) {
 	opts := merge(containerOptions(), ff.KwArgs{
 		"c:v": "libx264", "preset": e.Preset, "crf": e.CRF, "maxrate": fmt.Sprint(e.MaxRate), "bufsize": fmt.Sprint(e.BufferSize),
 		"profile:v": "high", "level:v": "4.0", "pix_fmt": "yuv420p", "threads:v": encoderThreads,
@@ -246,17 +262,14 @@ func (g *graph) playback(plan *transcode.VideoPlan, sound *ff.Stream) *ff.Stream
 		"force_key_frames": fmt.Sprintf("expr:gte(t,n_forced*%s)", rateString(e.GOPSeconds)),
 		"colorspace":       "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv",
 	})
-	if plan.Samples.All {
-		opts["t"] = seconds(plan.Time.ReadMS())
-	}
-	streams := []*ff.Stream{g.picture}
+	streams := []*ff.Stream{v}
 	if sound != nil {
 		streams = append(streams, sound)
 		opts = merge(opts, ff.KwArgs{
 			"c:a": "aac", "b:a": fmt.Sprint(e.AudioRate), "ar": 48_000, "ac": 2, "af": "aresample=async=1:first_pts=0",
 		})
 	}
-	return ff.Output(streams, g.out+"/"+playbackName, opts)
+	return streams, opts
 }
 
 // containerOptions are those of a delivered MP4: headers first, nothing but the streams.
@@ -274,14 +287,19 @@ func (g *graph) lookOutputs(plan *transcode.VideoPlan) []*ff.Stream {
 	if plan.Samples.All {
 		split := g.looks.Split()
 		first := selected(split.Get("1"), "eq(pts,0)") // of several that a trim left at 0 the last one written stays, as in the video
-		return []*ff.Stream{g.frames(split.Get("0"), plan), g.stills(first, posterPrefix, plan.Samples.Most)}
+		return []*ff.Stream{g.frames(split.Get("0"), plan, plan.Samples.Most+len(plan.Posters.Ticks)), g.stills(first, posterPrefix, plan.Samples.Most)}
 	}
-	grid := selected(g.looks.Filter("fps", ff.Args{strconv.Itoa(transcode.SampleHz)}), pickTicks(plan.Samples.Ticks, plan.Posters.Ticks))
-	split := grid.Split()
-	outs := []*ff.Stream{
-		g.frames(split.Get("0"), plan),
+	grid := g.looks.Filter("fps", ff.Args{strconv.Itoa(transcode.SampleHz)})
+	var outs []*ff.Stream
+	if plan.Sprite != nil {
+		both := grid.Split()
+		grid, outs = both.Get("0"), []*ff.Stream{g.tileOutput(both.Get("1"), plan)}
+	}
+	split := selected(grid, pickTicks(plan.Samples.Ticks, plan.Posters.Ticks)).Split()
+	outs = append(outs,
+		g.frames(split.Get("0"), plan, plan.Samples.Most+len(plan.Posters.Ticks)),
 		g.stills(selected(split.Get("1"), pickTicks(plan.Posters.Ticks)), posterPrefix, len(plan.Posters.Ticks)),
-	}
+	)
 	if plan.Posters.Bright > 0 {
 		outs = append(outs, g.stills(bright(split.Get("2"), plan), brightPrefix, plan.Posters.Bright))
 	}
@@ -334,24 +352,25 @@ func bright(v *ff.Stream, plan *transcode.VideoPlan) *ff.Stream {
 		Filter("metadata", nil, ff.KwArgs{"mode": "select", "key": "lavfi.blackframe.pblack", "value": blackShare, "function": "less"})
 }
 
-// frames writes canonical rasters, one file each, named by their time.
-func (g *graph) frames(v *ff.Stream, plan *transcode.VideoPlan) *ff.Stream {
+// frames writes at most so many canonical rasters, one file each, named by their time. They shrink as they are and are converted then:
+// a third of what both at once cost.
+func (g *graph) frames(v *ff.Stream, plan *transcode.VideoPlan, most int) *ff.Stream {
 	s := plan.Samples
-	v = rgb(v, ff.KwArgs{"w": s.Width, "h": s.Height, "flags": "area"})
+	if s.Width != plan.Picture.Width || s.Height != plan.Picture.Height {
+		v = v.Filter("scale", nil, ff.KwArgs{"w": s.Width, "h": s.Height, "flags": "area"})
+	}
 	name := g.out + "/" + g.seen + "/" + framePrefix + "%d.rgb"
-	return ff.Output([]*ff.Stream{v}, name, merge(stillOptions(s.Most+len(plan.Posters.Ticks)), ff.KwArgs{"c:v": "rawvideo"}))
+	return ff.Output([]*ff.Stream{rgb(v)}, name, merge(stillOptions(most), ff.KwArgs{"c:v": "rawvideo"}))
 }
 
-// stills writes at most so many full-size PNGs, named by their time. They are not compressed: each is read
-// once at most and then thrown away.
+// stills writes at most so many full-size rasters, named by their time. They are not compressed: each is read once and thrown away.
 func (g *graph) stills(v *ff.Stream, prefix string, most int) *ff.Stream {
-	v = rgb(v, ff.KwArgs{"flags": "bicubic+accurate_rnd+full_chroma_int"})
-	return ff.Output([]*ff.Stream{v}, g.out+"/"+prefix+"%d.png", merge(stillOptions(most), ff.KwArgs{"c:v": "png", "compression_level": 0}))
+	return ff.Output([]*ff.Stream{rgb(v)}, g.out+"/"+prefix+"%d.rgb", merge(stillOptions(most), ff.KwArgs{"c:v": "rawvideo"}))
 }
 
 // rgb converts delivered pictures to packed sRGB with a clock of milliseconds.
-func rgb(v *ff.Stream, size ff.KwArgs) *ff.Stream {
-	return v.Filter("scale", nil, size, ff.KwArgs{"in_color_matrix": "bt709", "in_range": "tv", "out_range": "pc"}).
+func rgb(v *ff.Stream) *ff.Stream {
+	return v.Filter("scale", nil, ff.KwArgs{"in_color_matrix": "bt709", "in_range": "tv", "out_range": "pc"}).
 		Filter("format", ff.Args{"rgb24"}).
 		Filter("settb", ff.Args{"1/1000"})
 }

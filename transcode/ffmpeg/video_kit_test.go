@@ -143,14 +143,9 @@ func (k *videoKit) frame(path string, atMS int64) *image.RGBA {
 	return k.decode(bytes.NewReader(raw))
 }
 
-func (k *videoKit) poster(p Poster) *image.RGBA {
+func (k *videoKit) poster(p Poster, plan *transcode.VideoPlan) *image.RGBA {
 	k.Helper()
-	f, err := os.Open(filepath.Join(k.dir, p.Path))
-	if err != nil {
-		k.Fatal(err)
-	}
-	defer f.Close()
-	return k.decode(f)
+	return k.sample(pipeline.Sample{Path: p.Path, Width: plan.Picture.Width, Height: plan.Picture.Height})
 }
 
 func (k *videoKit) decode(r io.Reader) *image.RGBA {

@@ -54,14 +54,13 @@ func (j *videoJob) lookArgs(f pipeline.File, atMS []int64) ([]string, error) {
 
 // keyArgs reads the key frames of f.
 func (j *videoJob) keyArgs(f pipeline.File) ([]string, error) {
-	j.src = fileSource(f, j.plan, ff.KwArgs{"skip_frame": "nokey"})
-	j.plan = unpaced(j.plan)
-	v, err := j.shown()
+	j.file = f
+	v, err := j.pass(ff.KwArgs{"skip_frame": "nokey"}, func(v *ff.Stream) *ff.Stream { return apart(v, keyStep(j.plan)) })
 	if err != nil {
 		return nil, err
 	}
 	g := &graph{out: j.out, seen: j.seen}
-	return BuildArgs(g.frames(apart(v, keyStep(j.plan)), j.plan))
+	return BuildArgs(g.frames(v, j.plan, j.plan.Samples.Most))
 }
 
 // closerArgs reads the delivered pictures of some moments. They are seen as a viewer sees them, so nothing is left to be done to them.
@@ -78,7 +77,7 @@ func (j *videoJob) closerArgs(atMS []int64) ([]string, error) {
 	v := Input(made, ff.KwArgs{"noautorotate": "", "t": seconds(last + limitSlackMS)}).Get("v:0")
 	v = selected(v.Filter("fps", ff.Args{fmt.Sprint(transcode.SampleHz)}), pickTicks(ticks))
 	g := &graph{out: j.out, seen: j.seen}
-	return BuildArgs(g.frames(v, j.plan))
+	return BuildArgs(g.frames(v, j.plan, len(ticks)))
 }
 
 // unpaced is plan without a constant frame rate, which would repeat a key frame until the next: each must count once.

@@ -3,6 +3,7 @@ package ffmpeg
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	ff "github.com/u2takey/ffmpeg-go"
 
@@ -18,34 +19,147 @@ const (
 	keyGapMS = 2_500
 )
 
-// remux copies the packets into a clean MP4 and looks at the key frames of the copy. A nil result without an error means that the
-// file has to be transcoded after all.
+// remux copies the packets into a clean MP4 and looks at its key frames and its end, in one run. A nil result without an error means
+// that the file has to be transcoded after all.
 func (j *videoJob) remux(ctx context.Context) (*VideoResult, error) {
-	if !j.copyPackets(ctx) {
+	if !j.copyAndLook(ctx) {
 		return nil, ctx.Err()
 	}
 	info, err := readMP4(j.abs(playbackName))
 	if err != nil || !copyHolds(info) {
 		return nil, ctx.Err()
 	}
-	planned, ok := j.lookAtCopy(ctx, info.track("vide").durationMS)
-	if !ok {
+	planned := j.planned
+	if videoMS := info.track("vide").durationMS; j.covers(videoMS) {
+		planned = func(int64) int { return 0 }
+	} else if !j.short() && !j.wantsAll() && !j.lookAtAll(ctx) {
 		return nil, ctx.Err()
 	}
 	return j.collect(transcode.MethodRemux, planned)
 }
 
-func (j *videoJob) copyPackets(ctx context.Context) bool {
+// shortCopyMS is up to where every planned sample is taken, two a second, at the price of a full decode: 2.1 CPU-s for 15 s of 1080p,
+// where the key frames cost 0.26 and would leave stretches of seconds unseen.
+const shortCopyMS = 15_000
+
+func (j *videoJob) short() bool { return j.plan.Time.ExpectMS <= shortCopyMS }
+
+// copyAndLook opens the source up to four times in one process: starting another one costs as much as the copy.
+func (j *videoJob) copyAndLook(ctx context.Context) bool {
 	streams := []*ff.Stream{j.src.picture}
 	if j.src.sound != nil {
 		streams = append(streams, j.src.sound)
 	}
-	args, err := BuildArgs(ff.Output(streams, j.rel(playbackName), merge(containerOptions(), ff.KwArgs{"c": "copy"})))
+	copied := ff.Output(streams, j.rel(playbackName), merge(containerOptions(), ff.KwArgs{"c": "copy"}))
+	looks, err := j.copyLooks()
 	if err != nil {
 		return false
 	}
-	err = j.tools.Run(ctx, Run{Args: args, Dir: j.dir, Log: &j.log, Progress: func(ms int64) { j.report(ms / 2) }})
+	args, err := BuildArgs(append(looks, copied)...)
+	if err != nil {
+		return false
+	}
+	err = j.tools.Run(ctx, Run{Args: args, Dir: j.dir, Log: &j.log, Progress: j.report})
 	return err == nil && len(j.log) == 0
+}
+
+// copyLooks are the frames that are taken while copying: all that are planned of a short video; of others the key frames, which stand
+// for what lies between them, the last second, which they leave out, and the poster that the sender chose.
+func (j *videoJob) copyLooks() ([]*ff.Stream, error) {
+	g := &graph{out: j.out, seen: j.seen}
+	var err error
+	if j.short() || j.wantsAll() {
+		return j.copyFull(g)
+	}
+	if g.looks, err = j.pass(ff.KwArgs{"skip_frame": "nokey"}, func(v *ff.Stream) *ff.Stream { return apart(v, keyStep(j.plan)) }); err != nil {
+		return nil, err
+	}
+	outs := keyOutputs(g, j.plan)
+	at := j.lastLookMS()
+	end, err := j.pass(ff.KwArgs{"ss": seconds(at), "skip_frame": "noref"}, first)
+	if err != nil {
+		return nil, err
+	}
+	outs = append(outs, g.frames(stamped(end, at), j.plan, 1))
+	if tick := j.plan.Posters.WantedTick; tick >= 0 {
+		at := transcode.TickMS(tick)
+		wanted, err := j.pass(ff.KwArgs{"ss": seconds(at)}, first)
+		if err != nil {
+			return nil, err
+		}
+		outs = append(outs, g.stills(stamped(wanted, at), posterPrefix, 1))
+	}
+	return outs, nil
+}
+
+// copyFull decodes every frame beside the copy: for all planned samples, and for optional work.
+func (j *videoJob) copyFull(g *graph) ([]*ff.Stream, error) {
+	v, err := j.pass(nil, all)
+	if err != nil {
+		return nil, err
+	}
+	if j.plan.Small == nil {
+		g.looks = v
+		return g.lookOutputs(j.plan), nil
+	}
+	split := v.Split()
+	g.looks = split.Get("0")
+	return append(g.lookOutputs(j.plan), g.small(split.Get("1"), j.plan, j.src.sound)), nil
+}
+
+// pass is another reading of the source, by these options, of which some pictures are chosen before anything is done to them.
+func (j *videoJob) pass(opts ff.KwArgs, choose func(*ff.Stream) *ff.Stream) (*ff.Stream, error) {
+	again := *j
+	again.plan = unpaced(j.plan)
+	again.src = fileSource(j.file, j.plan, opts)
+	again.src.picture = choose(again.src.picture)
+	return again.shown()
+}
+
+// lastMS is looked at in any case: the key frames may leave it out.
+const lastMS = 1_000
+
+// lastLookMS is the moment of the last second that is looked at: the plan's, so that no sender knows it.
+func (j *videoJob) lastLookMS() int64 {
+	end := j.videoMS()
+	for _, tick := range j.plan.Samples.Ticks {
+		if at := transcode.TickMS(tick); at >= end-lastMS && at < end-lastMS/4 {
+			return at
+		}
+	}
+	return max(0, end-lastMS)
+}
+
+// videoMS is how long the pictures last as far as the source's headers say: its sound may last longer.
+func (j *videoJob) videoMS() int64 {
+	if info, err := readMP4(filepath.Join(j.dir, filepath.FromSlash(j.file.Path))); err == nil {
+		if video := info.track("vide"); video != nil && video.durationMS > 0 {
+			return min(video.durationMS, j.plan.Time.ExpectMS)
+		}
+	}
+	return j.plan.Time.ExpectMS
+}
+
+// lookAtAll decodes the copy in full, where its key frames are too far apart.
+func (j *videoJob) lookAtAll(ctx context.Context) bool {
+	if j.clearLooks() != nil {
+		return false
+	}
+	made := pipeline.File{Path: j.rel(playbackName), Type: pipeline.TypeMP4}
+	copied := *j
+	copied.plan = unpaced(j.plan)
+	copied.src = source{picture: Input(made, ff.KwArgs{"noautorotate": ""}).Get("v:0")}
+	v, err := copied.shown()
+	if err != nil {
+		return false
+	}
+	args, err := BuildArgs((&graph{out: j.out, seen: j.seen, looks: v}).lookOutputs(j.plan)...)
+	if err != nil {
+		return false
+	}
+	var log []byte
+	err = j.tools.Run(ctx, Run{Args: args, Dir: j.dir, Log: &log})
+	return err == nil && len(log) == 0
 }
 
 // copyHolds reports whether a copy may be delivered as it is.
@@ -61,85 +175,23 @@ func copyHolds(info *mp4) bool {
 	return true
 }
 
-// lookAtCopy takes samples and posters from the copy: its key frames and its end, or a full decode of a video that is short or
-// whose key frames are too far apart to stand for what lies between. ok is false where the copy does not decode.
-func (j *videoJob) lookAtCopy(ctx context.Context, videoMS int64) (planned func(int64) int, ok bool) {
-	if videoMS > shortCopyMS {
-		if !j.look(ctx, ff.KwArgs{"skip_frame": "nokey"}, keyOutputs) {
-			return nil, false
-		}
-		if j.dense(videoMS) {
-			return func(int64) int { return 0 }, j.lookAtEnd(ctx, videoMS) && j.lookAtWanted(ctx)
-		}
-		if j.clearLooks() != nil {
-			return nil, false
-		}
-	}
-	return j.planned, j.look(ctx, nil, (*graph).lookOutputs)
+// all leaves a pass as it is.
+func all(v *ff.Stream) *ff.Stream { return v }
+
+// first takes the first picture of a pass.
+func first(v *ff.Stream) *ff.Stream { return selected(v, "eq(n,0)") }
+
+// stamped moves the one picture of a pass to where it belongs.
+func stamped(v *ff.Stream, ms int64) *ff.Stream {
+	return v.Filter("settb", ff.Args{"1/1000"}).Filter("setpts", ff.Args{fmt.Sprint(ms)})
 }
 
-// shortCopyMS is up to where every planned sample is taken, two a second, at the price of a full decode: 2.1 CPU-s for 15 s of 1080p,
-// where the key frames cost 0.26 and would leave stretches of seconds unseen.
-const shortCopyMS = 15_000
-
-// lookAtEnd samples the last second, which key frames leave out.
-func (j *videoJob) lookAtEnd(ctx context.Context, videoMS int64) bool {
-	from := videoMS - 1000
-	return j.look(ctx, ff.KwArgs{"ss": seconds(from)}, func(g *graph, plan *transcode.VideoPlan) []*ff.Stream {
-		return []*ff.Stream{g.frames(apart(later(g.looks, from), endStep), plan)}
-	})
-}
-
-// endStep is the distance of the samples of the last second, seconds: as dense as the first ones.
-const endStep = 0.45
-
-// lookAtWanted takes the poster that the sender chose.
-func (j *videoJob) lookAtWanted(ctx context.Context) bool {
-	tick := j.plan.Posters.WantedTick
-	if tick < 0 {
-		return true
-	}
-	at := transcode.TickMS(tick)
-	return j.look(ctx, ff.KwArgs{"ss": seconds(at)}, func(g *graph, plan *transcode.VideoPlan) []*ff.Stream {
-		return []*ff.Stream{g.stills(selected(later(g.looks, at), "eq(n,0)"), posterPrefix, 1)}
-	})
-}
-
-// later moves pictures that were read from the middle of a file to where they belong.
-func later(v *ff.Stream, ms int64) *ff.Stream {
-	return v.Filter("settb", ff.Args{"1/1000"}).Filter("setpts", ff.Args{fmt.Sprintf("PTS+%d", ms)})
-}
-
-// look decodes the copy for its frames alone.
-func (j *videoJob) look(ctx context.Context, opts ff.KwArgs, outputs func(*graph, *transcode.VideoPlan) []*ff.Stream) bool {
-	made := pipeline.File{Path: j.rel(playbackName), Type: pipeline.TypeMP4}
-	copied := *j
-	copied.plan = unpaced(j.plan)
-	copied.src = source{picture: Input(made, ff.KwArgs{"noautorotate": ""}, opts).Get("v:0")}
-	g, err := copied.graph()
-	if err != nil {
-		return false
-	}
-	args, err := BuildArgs(append(outputs(g, j.plan), g.discard())...)
-	if err != nil {
-		return false
-	}
-	var log []byte
-	err = j.tools.Run(ctx, Run{Args: args, Dir: j.dir, Log: &log})
-	return err == nil && len(log) == 0
-}
-
-// discard ends the branch that would have been encoded.
-func (g *graph) discard() *ff.Stream {
-	return ff.Output([]*ff.Stream{g.picture}, "-", ff.KwArgs{"format": "null", "fps_mode:v": "passthrough", "c:v": "wrapped_avframe"})
-}
-
-// keyOutputs takes every key frame as a sample, thinned to what a video may have, and some as posters.
+// keyOutputs takes the key frames that were chosen as samples, and some as posters.
 func keyOutputs(g *graph, plan *transcode.VideoPlan) []*ff.Stream {
-	split := apart(g.looks, keyStep(plan)).Split()
+	split := g.looks.Split()
 	spread := float64(plan.Time.ExpectMS) / 1000 / keyPosters
 	return []*ff.Stream{
-		g.frames(split.Get("0"), plan),
+		g.frames(split.Get("0"), plan, plan.Samples.Most),
 		g.stills(apart(split.Get("1"), spread), posterPrefix, keyPosters),
 		g.stills(bright(split.Get("2").Filter("settb", ff.Args{fmt.Sprintf("1/%d", transcode.SampleHz)}), plan), brightPrefix, plan.Posters.Bright),
 	}
@@ -158,10 +210,10 @@ func apart(v *ff.Stream, seconds float64) *ff.Stream {
 	return selected(v, fmt.Sprintf("isnan(prev_selected_t)+gte(t-prev_selected_t,%s)", decimal(seconds)))
 }
 
-// dense reports whether the key frames leave no long stretch unseen. The end is looked at apart.
-func (j *videoJob) dense(videoMS int64) bool {
+// covers reports whether the frames leave no long stretch unseen, the last second least of all.
+func (j *videoJob) covers(videoMS int64) bool {
 	files, err := j.numbered(j.seen, framePrefix, ".rgb")
-	if err != nil || len(files) == 0 {
+	if err != nil || len(files) == 0 || j.short() || j.wantsAll() {
 		return false
 	}
 	last := int64(0)
@@ -171,5 +223,8 @@ func (j *videoJob) dense(videoMS int64) bool {
 		}
 		last = f.atMS
 	}
-	return videoMS-last <= keyGapMS+1000
+	return last >= videoMS-lastMS-endSlackMS
 }
+
+// endSlackMS forgives what a header's rounding moves the last second by.
+const endSlackMS = 100

@@ -270,7 +270,7 @@ func TestChosenPoster(t *testing.T) {
 		for _, p := range res.Posters {
 			if p.Wanted {
 				found = true
-				if got := frameNumber(k.poster(p)); math.Abs(got-45) > 1 {
+				if got := frameNumber(k.poster(p, plan)); math.Abs(got-45) > 1 {
 					t.Errorf("%s (%s): the poster shows frame %.1f, want 45", name, plan.Method, got)
 				}
 			}
@@ -286,10 +286,10 @@ func TestPosterNotBlack(t *testing.T) {
 	k := newVideoKit(t)
 	k.ffmpeg("-f", "lavfi", "-i", "testsrc2=s=320x240:r=30:d=5", "-vf", "drawbox=c=black:t=fill:enable='not(between(t,2.6,3.7))'",
 		"-c:v", "libx264", "-preset", "ultrafast", "-b:v", "4M", "-pix_fmt", "yuv420p", "dark.mp4")
-	res, _ := k.video("dark.mp4", pipeline.Edit{Op: pipeline.OpMute})
+	res, plan := k.video("dark.mp4", pipeline.Edit{Op: pipeline.OpMute})
 	best := 0.0
 	for _, p := range res.Posters {
-		img := k.poster(p)
+		img := k.poster(p, plan)
 		if img.Rect.Size() != image.Pt(320, 240) {
 			t.Errorf("candidate of %v", img.Rect.Size())
 		}
@@ -419,10 +419,10 @@ func TestColourIsKept(t *testing.T) {
 		k.ffmpeg("-f", "lavfi", "-i", "color=0xC81E3C:s=128x128:r=10:d=0.5,format=gbrp",
 			"-vf", "scale=out_color_matrix="+c.matrix+":out_range="+c.rng+",format="+c.format,
 			"-c:v", "libx264", "-qp", "2", "-colorspace", c.space, "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", c.rng, file)
-		res, _ := k.video(file, pipeline.Edit{Op: pipeline.OpMute})
+		res, plan := k.video(file, pipeline.Edit{Op: pipeline.OpMute})
 		for what, img := range map[string]*image.RGBA{
 			"video":  k.asPlayed(res.Rendered.Part.Renditions[0].Path),
-			"sample": k.sample(res.Rendered.Samples[0]), "poster": k.poster(res.Posters[0]),
+			"sample": k.sample(res.Rendered.Samples[0]), "poster": k.poster(res.Posters[0], plan),
 		} {
 			p := img.RGBAAt(64, 64)
 			if far(p.R, 200) || far(p.G, 30) || far(p.B, 60) {

@@ -91,7 +91,7 @@ func checkSamples(samples []pipeline.Sample, out string) error {
 // measured keeps of an engine's part what an engine can know. Verdicts, statuses and names are the worker's to give.
 func measured(p pipeline.Part) pipeline.Part {
 	p.ItemID, p.Index, p.Status, p.Error, p.Source, p.Moderation = "", 0, "", nil, nil, nil
-	p.Caption, p.Alt, p.Edits = "", "", nil
+	p.Caption, p.Alt, p.Edits, p.Degraded = "", "", nil, nil
 	return p
 }
 
@@ -127,11 +127,13 @@ func checkTexts(p pipeline.Part) error {
 // would open it to recipients it is kept from.
 var renditionNames = map[string]pipeline.Class{
 	"display": pipeline.ClassFull, "preview": pipeline.ClassFull, "thumb": pipeline.ClassFull, "grid": pipeline.ClassFull,
+	"small": pipeline.ClassFull, "sprite": pipeline.ClassFull,
 	"voice": pipeline.ClassFull, "playback": pipeline.ClassFull, "poster": pipeline.ClassFull, "blurred": pipeline.ClassSafe,
 }
 
 var renditionTypes = map[string]bool{
 	"image/jpeg": true, "image/webp": true, "image/avif": true, "video/mp4": true, "audio/ogg": true, "audio/mp4": true,
+	"application/json": true,
 }
 
 func checkRendition(r pipeline.Rendition, out string) error {

@@ -1,8 +1,11 @@
-package main
+// Package measure says what work costs on this machine: processor time and memory, of this process and of those it starts. It is for benchmarks.
+package measure
 
 import (
 	"fmt"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -10,8 +13,8 @@ import (
 	"time"
 )
 
-// cpuOf is the user and system time that do took, of this process and of what it started and has reaped, seconds.
-func cpuOf(do func() error) (float64, error) {
+// CPUOf is the user and system time that do took, of this process and of what it started and has reaped, seconds.
+func CPUOf(do func() error) (float64, error) {
 	before, err := cpuSeconds()
 	if err != nil {
 		return 0, err
@@ -38,9 +41,9 @@ func cpuSeconds() (float64, error) {
 // sampling is how often memory is looked at: processes here live for tenths of a second.
 const sampling = 5 * time.Millisecond
 
-// peakOf is the most memory that all processes started by do had together, MiB: proportional set size, so that a library that
+// PeakOf is the most memory that all processes started by do had together, MiB: proportional set size, so that a library that
 // two of them have mapped counts once. Looking costs CPU, so it is a run of its own.
-func peakOf(do func() error) (float64, error) {
+func PeakOf(do func() error) (float64, error) {
 	stop, peak := make(chan struct{}), 0.0
 	var looking sync.WaitGroup
 	looking.Go(func() {
@@ -87,12 +90,36 @@ func proportionalMiB(pid int) float64 {
 	return 0
 }
 
-// load is the machine's load over the last minute: other work makes CPU seconds longer.
-func load() string {
+// Load is the machine's load over the last minute: other work makes CPU seconds longer.
+func Load() string {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
 		return "unknown"
 	}
 	first, _, _ := strings.Cut(string(text), " ")
 	return first
+}
+
+// GrowthOf is how much more memory this process itself held at its most while it did do than before, MiB: resident, shared libraries and
+// all.
+func GrowthOf(do func() error) (float64, error) {
+	runtime.GC()
+	debug.FreeOSMemory()
+	before := statusMiB("VmRSS:")
+	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil { // the high-water mark begins anew
+		return 0, err
+	}
+	err := do()
+	return statusMiB("VmHWM:") - before, err
+}
+
+func statusMiB(field string) float64 {
+	status, _ := os.ReadFile("/proc/self/status")
+	for line := range strings.Lines(string(status)) {
+		if value, ok := strings.CutPrefix(line, field); ok {
+			kib, _ := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 64)
+			return kib / 1024
+		}
+	}
+	return 0
 }

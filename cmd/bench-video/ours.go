@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/ninefold/ninefold/moderation"
+	"github.com/ninefold/ninefold/moderation/onnx"
+	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/pipeline/filestore"
+	"github.com/ninefold/ninefold/pipeline/measure"
+	"github.com/ninefold/ninefold/transcode"
+	"github.com/ninefold/ninefold/transcode/sandbox"
+)
+
+// ours is the product's own path: a pool of engines, an engine for every message, and the classifier.
+type ours struct {
+	pool       *sandbox.Pool
+	transcodes *sandbox.Pool // the same, by a profile that copies nothing
+	classifier *onnx.Classifier
+	screener   *moderation.Screener
+	profile    transcode.Profile
+	scratch    string
+}
+
+const model = "nsfwjs-mobilenet-v2" // the default of --model
+
+// newOurs starts no engine ahead of need: a steady worker starts one for every message it serves, and that is what is counted.
+func newOurs(ctx context.Context, engine, models, scratch string) (*ours, error) {
+	c, err := onnx.Open(ctx, onnx.Options{ModelDir: filepath.Join(models, model)})
+	if err != nil {
+		return nil, fmt.Errorf("%w (make models)", err)
+	}
+	o := &ours{classifier: c, profile: transcode.DefaultProfile(), scratch: scratch}
+	o.profile.SampleSide = 2 * c.Model().Input.Size
+	if o.screener, err = moderation.NewScreener(c, moderation.DefaultScreenConfig()); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	cfg := sandbox.DefaultConfig()
+	cfg.Engine, cfg.Warm, cfg.Log = engine, 0, slog.New(slog.DiscardHandler)
+	if o.pool, err = sandbox.NewPool(cfg, o.profile); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w (make build)", err), c.Close())
+	}
+	never := o.profile
+	never.Video.RemuxMaxRate = 1
+	if o.transcodes, err = sandbox.NewPool(cfg, never); err != nil {
+		return nil, errors.Join(err, o.pool.Close(), c.Close())
+	}
+	return o, nil
+}
+
+// Close ends the classifier and the pools.
+func (o *ours) Close() error {
+	return errors.Join(o.pool.Close(), o.transcodes.Close(), o.classifier.Close())
+}
+
+// video takes one message from its file to scores and verified renditions, by the method that is asked for.
+func (o *ours) video(ctx context.Context, clip, method string) error {
+	ws, err := pipeline.NewWorkspace(o.scratch)
+	if err != nil {
+		return err
+	}
+	defer ws.Close()
+	pool := o.pool
+	if method == transcode.MethodTranscode {
+		pool = o.transcodes
+	}
+	proc, err := pool.Open(ctx, ws)
+	if err != nil {
+		return err
+	}
+	defer proc.Close()
+	f, err := o.stage(ws, clip)
+	if err != nil {
+		return err
+	}
+	r, looks, err := render(ctx, proc, f, method)
+	if err != nil {
+		return err
+	}
+	facts, err := o.screener.Screen(ctx, ws, looks)
+	if err != nil || facts.Status != pipeline.Scored {
+		return errors.Join(err, fmt.Errorf("facts %s", facts.Status))
+	}
+	return proc.Verify(ctx, r)
+}
+
+func (o *ours) stage(ws *pipeline.Workspace, clip string) (pipeline.File, error) {
+	src, err := os.Open(clip)
+	if err != nil {
+		return pipeline.File{}, err
+	}
+	defer src.Close()
+	info, err := src.Stat()
+	if err != nil {
+		return pipeline.File{}, err
+	}
+	return pipeline.StageFile(ws, "in/0", src, info.Size(), o.profile.Video.MaxBytes)
+}
+
+func render(ctx context.Context, proc pipeline.Processor, f pipeline.File, method string) (*pipeline.Rendered, pipeline.Looks, error) {
+	m, err := proc.Identify(ctx, f)
+	if err != nil {
+		return nil, pipeline.Looks{}, err
+	}
+	plan, err := proc.Plan(pipeline.Item{ID: "i1", Kind: pipeline.KindVideo}, m)
+	if err != nil {
+		return nil, pipeline.Looks{}, err
+	}
+	r, err := proc.Render(ctx, f, plan, func(float64) {})
+	if err != nil {
+		return nil, pipeline.Looks{}, err
+	}
+	if p := r.Part; p.Method != method || len(p.Renditions) < 5 || p.Placeholder == nil || len(r.Samples) < 10 || len(p.Warnings) > 0 {
+		return nil, pipeline.Looks{}, fmt.Errorf("the part is not as wanted: method %s, %d renditions, %d samples, %v", p.Method, len(p.Renditions), len(r.Samples), p.Warnings)
+	}
+	return r, r.Looks(proc, f, m, plan), nil
+}
+
+// growth is what a file adds to this process's own memory while its job runs through the whole pipeline, MiB. A small job goes first, so
+// that what every worker needs anyway is there already.
+func (o *ours) growth(ctx context.Context, clip string) (float64, error) {
+	store, err := filestore.Open(filepath.Join(o.scratch, "store"))
+	if err != nil {
+		return 0, err
+	}
+	defer store.Close()
+	policy, err := moderation.NewPolicy(moderation.DefaultConfig())
+	if err != nil {
+		return 0, err
+	}
+	p, err := pipeline.New(pipeline.Config{
+		Scratch: o.scratch, ItemsAtOnce: 1, Version: "bench", Profile: o.profile.Digest(), Engine: transcode.EngineVersion,
+		MaxBytes: pipeline.ByteCaps{Voice: 1, Photo: 1, Video: o.profile.Video.MaxBytes},
+	}, pipeline.Deps{
+		Sources: disk{filepath.Dir(clip)}, Store: store, Processors: o.pool, Moderator: o.screener, Policy: policy,
+		Log: slog.New(slog.DiscardHandler), Now: time.Now,
+	})
+	if err != nil {
+		return 0, err
+	}
+	if err := runJob(ctx, p, "warm", "compliant.mp4"); err != nil {
+		return 0, err
+	}
+	return measure.GrowthOf(func() error { return runJob(ctx, p, "large", filepath.Base(clip)) })
+}
+
+func runJob(ctx context.Context, p *pipeline.Pipeline, id, key string) error {
+	m, err := p.Run(ctx, pipeline.Job{
+		Schema: pipeline.JobSchema, JobID: id, MessageID: id, Conversation: pipeline.Conversation{ID: "bench", Kind: pipeline.Direct},
+		Sender: pipeline.Sender{ID: "a", AgeBand: pipeline.Adult},
+		Recipients: []pipeline.Recipient{{
+			ID: "b", AgeBand: pipeline.Adult, Contact: pipeline.ContactAccepted, NudityFilter: pipeline.FilterOff,
+		}},
+		Items: []pipeline.Item{{ID: "i1", Kind: pipeline.KindVideo, Source: pipeline.Source{Key: key}}},
+	}, pipeline.RunOptions{})
+	if err == nil && m.Status != pipeline.StatusReady {
+		err = fmt.Errorf("the job is %s: %+v", m.Status, m.Error)
+	}
+	return err
+}
+
+// disk reads originals from a directory, as they are.
+type disk struct{ dir string }
+
+func (d disk) Open(_ context.Context, key string) (io.ReadCloser, int64, error) {
+	f, err := os.Open(filepath.Join(d.dir, key))
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, info.Size(), nil
+}
