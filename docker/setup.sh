@@ -70,6 +70,7 @@ has_command ffprobe                          ffmpeg
 has_command redis-server                     redis-server
 has_command espeak-ng                        espeak-ng
 has_command exiftool                         libimage-exiftool-perl
+has_command strace                           strace
 has_command npm                              npm
 has_command chromium                         chromium
 has_font NotoSans-Regular.*                  fonts-noto-core
@@ -123,7 +124,7 @@ install_packages() {
   local missing=$1
   has_command apt-get || fail "this machine has no apt-get, and Debian's packages $missing (or what they provide) are missing" \
     "install their counterparts with this system's package manager (libvips >= 8.14 with its headers, ffmpeg >= 5.1 with libx264 and" \
-    "libopus, redis-server >= 6.2, espeak-ng, exiftool, heif-enc, npm >= 8, the Noto Sans, Noto Sans CJK and Noto Color Emoji fonts)," \
+    "libopus, redis-server >= 6.2, espeak-ng, exiftool, strace, heif-enc, npm >= 8, the Noto Sans, Noto Sans CJK and Noto Color Emoji fonts)," \
     "then run the same command again"
   can_be_root || fail "packages are missing and this user may not install them: $missing" \
     "run: sudo apt-get update && sudo apt-get install --no-install-recommends $missing" "then run the same command again"

@@ -15,7 +15,7 @@ const (
 	CodeUnsupportedType       Code = "unsupported_type"       // the bytes are of no type we take
 	CodeTypeMismatch          Code = "type_mismatch"          // the bytes are not of the kind the item says
 	CodeTooLarge              Code = "too_large"              // more bytes than the kind allows
-	CodeTooManyPixels         Code = "too_many_pixels"        // more pixels, or a longer side, than allowed
+	CodeTooManyPixels         Code = "too_many_pixels"        // more pixels, a longer side, or more frames a second than allowed
 	CodeTooLong               Code = "too_long"               // lasts longer than allowed
 	CodeTooShort              Code = "too_short"              // a voice note under 300 ms, or nothing left after a trim
 	CodeNoAudio               Code = "no_audio"               // a voice note without an audio stream

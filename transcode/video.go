@@ -96,7 +96,7 @@ func checkStream(m pipeline.Media, p VideoProfile) error {
 		return pipeline.Refuse(pipeline.CodeUnsupportedType, "the video's encoding is not taken; send H.264, HEVC, VP8, VP9, AV1, MPEG-4 or H.263")
 	}
 	if m.Video.FPS > p.MaxFPS*fpsSlack {
-		return pipeline.Refuse(pipeline.CodeUnsupportedType, "the video has %.0f frames a second; at most %.0f", m.Video.FPS, p.MaxFPS)
+		return pipeline.Refuse(pipeline.CodeTooManyPixels, "the video has %.0f frames a second; at most %.0f, export it with fewer", m.Video.FPS, p.MaxFPS)
 	}
 	return nil
 }

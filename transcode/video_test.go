@@ -158,7 +158,7 @@ func TestVideoRefusals(t *testing.T) {
 		want   pipeline.Code
 	}{
 		"codec":           {func(m *pipeline.Media) { m.Video.Codec = "mjpeg" }, nil, pipeline.CodeUnsupportedType},
-		"frame rate":      {func(m *pipeline.Media) { m.Video.FPS = 240 }, nil, pipeline.CodeUnsupportedType},
+		"frame rate":      {func(m *pipeline.Media) { m.Video.FPS = 240 }, nil, pipeline.CodeTooManyPixels},
 		"ten hours":       {func(m *pipeline.Media) { m.DurationMS = 36_000_000 }, nil, pipeline.CodeTooLong},
 		"8K":              {func(m *pipeline.Media) { m.Video.Width, m.Video.Height = 7680, 4320 }, nil, pipeline.CodeTooManyPixels},
 		"no picture":      {func(m *pipeline.Media) { m.Video = nil }, nil, pipeline.CodeNoVideo},

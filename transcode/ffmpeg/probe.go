@@ -171,6 +171,9 @@ func (p probed) durationMS(f pipeline.File) int64 {
 		return 0
 	}
 	if ms := millis(p.Format.Duration); ms > 0 {
+		if f.Type.Demuxer == pipeline.TypeMKV.Demuxer { // counted from 0, wherever the recording begins
+			ms = max(0, ms-max(0, millis(p.Format.StartTime)))
+		}
 		return ms
 	}
 	longest := int64(0)
@@ -200,6 +203,9 @@ func (s probedStream) video() *pipeline.Stream {
 	if v.FPS == 0 {
 		v.FPS = rate(s.BaseRate)
 	}
+	if v.FPS >= clockRate { // the ticks of the container's clock: a browser's recording has no rate of its own
+		v.FPS = 0
+	}
 	v.SARNum, v.SARDen = aspect(s.Aspect)
 	for _, d := range s.SideData {
 		if d.Matrix != "" {
@@ -208,6 +214,9 @@ func (s probedStream) video() *pipeline.Stream {
 	}
 	return v
 }
+
+// clockRate is what no camera reaches and every container's clock does, a second.
+const clockRate = 1000
 
 // maxAspect is the most that pixels may be stretched; a larger ratio is nonsense or an attack and is read as square.
 const maxAspect = 8

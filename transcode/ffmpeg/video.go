@@ -60,7 +60,7 @@ type videoJob struct {
 //  1. One ffmpeg run gives the playback MP4, the classifier's frames and the poster candidates. A remux is a copy and a pass over
 //     key frames, in one run too; one whose result does not hold is transcoded, one too coarse to look at is decoded in full.
 //  2. progress is called with 0..100, rising, and may be nil.
-//  3. When ctx ends everything that was started is dead before Video returns.
+//  3. When ctx ends everything that was started is dead before Video returns. Whatever the error, dir/out is gone.
 //  4. What could be decoded of a damaged file is delivered with a warning "truncated: …"; nothing at all is corrupt, too_short
 //     after a trim, too_long beyond the limit whatever the container claimed.
 func (t Tools) Video(ctx context.Context, dir, out string, f pipeline.File, plan *transcode.VideoPlan, cards Cards,
@@ -80,6 +80,14 @@ func (j *videoJob) run(ctx context.Context) (*VideoResult, error) {
 	if err := j.makeDirs(); err != nil {
 		return nil, err
 	}
+	res, err := j.render(ctx)
+	if err != nil {
+		_ = os.RemoveAll(j.abs(".")) // the first error is the one to tell; the workspace goes as a whole in any case
+	}
+	return res, err
+}
+
+func (j *videoJob) render(ctx context.Context) (*VideoResult, error) {
 	if j.plan.Method == transcode.MethodRemux {
 		res, err := j.remux(ctx)
 		if res != nil || ctx.Err() != nil {

@@ -546,11 +546,7 @@ func TestVideoBadInput(t *testing.T) {
 // mustPlan is the plan of the kit's a.mp4, for other bytes under its name.
 func mustPlan(t *testing.T, k *videoKit) *transcode.VideoPlan {
 	t.Helper()
-	plan, _, err := k.plan(k.file("a.mp4"), pipeline.Edit{Op: pipeline.OpMute})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return plan
+	return mustPlanOf(t, k, "a.mp4")
 }
 
 // TestTruncated cuts a file whose headers are in front: what is there is delivered, and said to be less.
@@ -655,6 +651,9 @@ func TestCancel(t *testing.T) {
 	}
 	if left := processesIn(t, k.dir); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+	if _, err := os.Stat(filepath.Join(k.dir, "cancelled")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("files are left behind: %v", err)
 	}
 }
 
