@@ -505,7 +505,9 @@ func looksWell(t *testing.T, page *browsertest.Page, name string) {
 
 // faint lists the texts whose contrast is below 4.5 to 1, 3 to 1 where they are large. Texts over pictures have a veil of their own.
 const faint = `(() => {
-  const parse = (c) => { const x = document.createElement("canvas").getContext("2d", { willReadFrequently: true }); x.fillStyle = c; x.fillRect(0, 0, 1, 1); return [...x.getImageData(0, 0, 1, 1).data]; };
+  const x = document.createElement("canvas").getContext("2d", { willReadFrequently: true }), seen = new Map();
+  const read = (c) => { x.clearRect(0, 0, 1, 1); x.fillStyle = c; x.fillRect(0, 0, 1, 1); return [...x.getImageData(0, 0, 1, 1).data]; };
+  const parse = (c) => seen.get(c) ?? seen.set(c, read(c)).get(c);
   const lum = ([r, g, b]) => { const f = (v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; }; return 0.2126 * f(r) + 0.7152 * f(g) + 0.0722 * f(b); };
   const ground = (el) => { for (let e = el; e; e = e.parentElement) { if (e.matches(".cover, .badge, .lightbox, .chat")) return e.matches(".chat") ? parse(getComputedStyle(document.querySelector(".phone")).backgroundColor) : null; const c = parse(getComputedStyle(e).backgroundColor); if (c[3] > 250) return c; } return [255, 255, 255, 255]; };
   const out = [];
