@@ -99,19 +99,13 @@ type publisher struct {
 }
 
 // publish is done when the event is on its queues, whoever put it there.
-func (p *publisher) publish(ctx context.Context, event []byte) error {
-	var head struct {
-		ID string `json:"id"`
-	}
-	if err := json.Unmarshal(event, &head); err != nil {
-		return fmt.Errorf("publish: %w", err)
-	}
+func (p *publisher) publish(ctx context.Context, id string, event []byte) error {
 	if p.webhook {
-		if err := p.enqueue(ctx, webhookQueue, head.ID, event, asynq.MaxRetry(webhookTries), asynq.Timeout(webhookTimeout)); err != nil {
+		if err := p.enqueue(ctx, webhookQueue, id, event, asynq.MaxRetry(webhookTries), asynq.Timeout(webhookTimeout)); err != nil {
 			return err
 		}
 	}
-	return p.enqueue(ctx, EventQueue, head.ID, event, asynq.MaxRetry(eventTries), asynq.Timeout(eventTimeout))
+	return p.enqueue(ctx, EventQueue, id, event, asynq.MaxRetry(eventTries), asynq.Timeout(eventTimeout))
 }
 
 func (p *publisher) enqueue(ctx context.Context, queue, id string, event []byte, opts ...asynq.Option) error {

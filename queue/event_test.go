@@ -93,7 +93,7 @@ func TestPublishIsIdempotent(t *testing.T) {
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			if err := p.publish(t.Context(), event); err != nil {
+			if err := p.publish(t.Context(), EventID("j1"), event); err != nil {
 				t.Error(err)
 			}
 		})

@@ -139,7 +139,7 @@ func (a *attempt) announce(ctx context.Context, m pipeline.Manifest) error {
 	if err != nil {
 		return pipeline.Trouble(pipeline.CodeInternal, "announce", err)
 	}
-	answer, err := a.books.announce(ctx, a.class, a.job.JobID, a.fence, m.Status, payload)
+	answer, err := a.books.announce(ctx, a.class, a.job.JobID, a.fence, m, payload)
 	if err != nil {
 		return err
 	}

@@ -37,11 +37,15 @@ type start struct {
 
 var beginScript = redis.NewScript(`
 local fence = redis.call('HINCRBY', KEYS[1], 'fence', 1)
-local open = redis.call('HINCRBY', KEYS[1], 'open', 1)
-redis.call('HSETNX', KEYS[1], 'since', ARGV[2])
+local open = redis.call('HINCRBY', KEYS[1], 'open', 1) - 1
+if fence == 1 then
+  redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'since', ARGV[2])
+  redis.call('EXPIRE', KEYS[1], ARGV[3])
+  return {fence, open, tonumber(ARGV[2]), 0}
+end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1])
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-return {fence, open - 1, tonumber(redis.call('HGET', KEYS[1], 'since')), redis.call('HEXISTS', KEYS[1], 'event')}
+local known = redis.call('HMGET', KEYS[1], 'since', 'event')
+return {fence, open, tonumber(known[1] or ARGV[2]), known[2] and 1 or 0}
 `)
 
 func (l *ledger) begin(ctx context.Context, class Class, jobID string) (start, error) {
@@ -69,22 +73,23 @@ const (
 // announceScript is the commit of the event: fence, one result a job, outbox, in one step. A fence that Redis has lost is no reason to
 // refuse: only a larger one is.
 var announceScript = redis.NewScript(`
-local told = redis.call('HEXISTS', KEYS[1], 'event')
-if tonumber(redis.call('HGET', KEYS[1], 'fence') or '0') > tonumber(ARGV[1]) then
-  return -1 - told
+local known = redis.call('HMGET', KEYS[1], 'fence', 'event')
+if tonumber(known[1] or '0') > tonumber(ARGV[1]) then
+  return known[2] and -2 or -1
 end
 if redis.call('HSETNX', KEYS[1], 'event', ARGV[2]) == 0 then
   return 0
 end
-redis.call('HSET', KEYS[1], 'open', 0)
-redis.call('EXPIRE', KEYS[1], ARGV[4])
-redis.call('XADD', KEYS[2], '*', 'event', ARGV[3])
+if not known[1] then
+  redis.call('EXPIRE', KEYS[1], ARGV[5])
+end
+redis.call('XADD', KEYS[2], '*', 'id', ARGV[3], 'event', ARGV[4])
 return 1
 `)
 
-func (l *ledger) announce(ctx context.Context, class Class, jobID string, fence int64, status pipeline.Status, event []byte) (int64, error) {
+func (l *ledger) announce(ctx context.Context, class Class, jobID string, fence int64, m pipeline.Manifest, event []byte) (int64, error) {
 	keys := []string{runKey(class, jobID), outboxKey(class)}
-	got, err := announceScript.Run(ctx, l.rdb, keys, fence, string(status), event, int(l.ttl.Seconds())).Int64()
+	got, err := announceScript.Run(ctx, l.rdb, keys, fence, string(m.Status), EventID(jobID), event, int(l.ttl.Seconds())).Int64()
 	if err != nil {
 		return 0, errors.Join(errRedis, fmt.Errorf("announce: %w", err))
 	}

@@ -86,6 +86,6 @@ func (s *Server) announceLost(ctx context.Context, runner committed, job announc
 		return err
 	}
 	const anyFence = 1 << 52 // the manifest is committed: whoever runs the job again finds the same one
-	_, err = s.books.announce(ctx, job.class, job.id, anyFence, m.Status, payload)
+	_, err = s.books.announce(ctx, job.class, job.id, anyFence, m, payload)
 	return err
 }

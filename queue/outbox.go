@@ -16,7 +16,7 @@ type relay struct {
 	rdb     redis.UniversalClient
 	class   Class
 	worker  string
-	publish func(ctx context.Context, event []byte) error
+	publish func(ctx context.Context, id string, event []byte) error
 	log     *slog.Logger
 }
 
@@ -79,8 +79,9 @@ func (r *relay) announce(ctx context.Context, messages []redis.XMessage) error {
 	var ids []string
 	var failed error
 	for _, m := range messages {
+		id, _ := m.Values["id"].(string)
 		event, _ := m.Values["event"].(string)
-		if err := r.publish(ctx, []byte(event)); err != nil {
+		if err := r.publish(ctx, id, []byte(event)); err != nil {
 			failed = errors.Join(failed, err)
 			continue // it stays pending and is claimed later
 		}

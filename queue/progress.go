@@ -35,18 +35,18 @@ type reporter struct {
 	wake chan struct{}
 	quit chan struct{}
 	done chan struct{}
+	once sync.Once // starts the loop at the first report: a job that recalls everything reports little, a refused one nothing
 
 	mu     sync.Mutex
 	latest map[string]pipeline.Progress // by item id, not yet written
 }
 
-// newReporter starts a reporter; it must be closed.
+// newReporter returns a reporter; it must be closed.
 func newReporter(cfg Config, rdb redis.UniversalClient, jobID string) *reporter {
 	r := &reporter{
 		rdb: rdb, key: jobKey(jobID), ttl: cfg.noteTTL(), log: cfg.log().With("job_id", jobID), latest: map[string]pipeline.Progress{},
 		wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 	}
-	go r.loop()
 	return r
 }
 
@@ -55,6 +55,7 @@ func (r *reporter) report(p pipeline.Progress) {
 	r.mu.Lock()
 	r.latest[p.ItemID] = p
 	r.mu.Unlock()
+	r.once.Do(func() { go r.loop() })
 	select {
 	case r.wake <- struct{}{}:
 	default: // there is a wake-up already
@@ -63,6 +64,7 @@ func (r *reporter) report(p pipeline.Progress) {
 
 // close writes what is left and ends the reporter.
 func (r *reporter) close() {
+	r.once.Do(func() { close(r.done) }) // it never began
 	close(r.quit)
 	<-r.done
 }
