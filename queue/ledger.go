@@ -89,7 +89,7 @@ return 1
 
 func (l *ledger) announce(ctx context.Context, class Class, jobID string, fence int64, m pipeline.Manifest, event []byte) (int64, error) {
 	keys := []string{runKey(class, jobID), outboxKey(class)}
-	got, err := announceScript.Run(ctx, l.rdb, keys, fence, string(m.Status), EventID(jobID), event, int(l.ttl.Seconds())).Int64()
+	got, err := announceScript.Run(ctx, l.rdb, keys, fence, string(m.Status), eventID(m), event, int(l.ttl.Seconds())).Int64()
 	if err != nil {
 		return 0, errors.Join(errRedis, fmt.Errorf("announce: %w", err))
 	}

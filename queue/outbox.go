@@ -24,13 +24,13 @@ const (
 	relayGroup  = "announcers"
 	relayBatch  = 64
 	relayBlock  = time.Second      // one read's wait; a shutdown waits for it at most
-	relayWithin = 30 * time.Second // what a worker read and did not announce within it, another takes over
+	relayWithin = 15 * time.Second // what a worker read and did not announce within it, another takes over
 	relayPause  = 500 * time.Millisecond
 )
 
 // run announces until ctx ends, then what is left.
 func (r *relay) run(ctx context.Context) {
-	claim := time.NewTicker(relayWithin / 2)
+	claim := time.NewTicker(relayWithin / 3)
 	defer claim.Stop()
 	for ctx.Err() == nil {
 		err := r.next(ctx, relayBlock)

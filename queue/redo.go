@@ -80,7 +80,7 @@ func (c *Client) Announce(ctx context.Context, m pipeline.Manifest) error {
 		return fmt.Errorf("announce: %w", err)
 	}
 	events := &publisher{tasks: c.tasks, retention: c.cfg.Retention, webhook: c.cfg.Webhook.URL != ""}
-	return events.publish(ctx, payload)
+	return events.publish(ctx, eventID(m), payload)
 }
 
 // redo makes one attempt at an order. The task's id stands for the job's in the books.

@@ -76,7 +76,7 @@ func (c *Client) Status(ctx context.Context, jobID string) (Status, error) {
 }
 
 // announceWithin is how long after a job's end its event is expected on the parts queue, whatever died meanwhile.
-const announceWithin = 2 * relayWithin
+const announceWithin = 4 * relayWithin
 
 // result fills in the manifest, which is kept once: in the event. A job whose event is still in the outbox is not done yet.
 func (c *Client) result(s *Status, completed time.Time) error {

@@ -111,6 +111,7 @@ func TestC1KillWorker(t *testing.T) {
 
 // C2: Redis is killed and comes back a second later with what its log holds.
 func TestC2KillRedis(t *testing.T) {
+	parallel(t)
 	for _, fsync := range []string{"everysec", "always"} {
 		t.Run(fsync, func(t *testing.T) {
 			parallel(t)
@@ -133,6 +134,7 @@ func TestC2KillRedis(t *testing.T) {
 // C3: the connection to Redis breaks at the worst moment of each exchange: an acknowledgement that never leaves, and goes on doing so for six
 // seconds; a job that was queued and whose submitter is not told; a job that was taken and whose worker is not told.
 func TestC3Connections(t *testing.T) {
+	parallel(t)
 	for _, c := range []struct {
 		variant string
 		rule    *rule
@@ -182,6 +184,7 @@ func (w *world) untilIdle() {
 
 // C4: the S3 server is killed, answers 503 for ten seconds, breaks off in the middle of a body, or delivers another byte than was stored.
 func TestC4Store(t *testing.T) {
+	parallel(t)
 	for _, c := range []struct {
 		variant string
 		fault   func(w *world, p *s3Proxy)
@@ -325,6 +328,7 @@ func TestC6StoppedWorker(t *testing.T) {
 // C8: the scratch disk fills up, or turns read-only, under a working worker: the job waits, nothing is published, and it is done when there is
 // room again.
 func TestC8Disk(t *testing.T) {
+	parallel(t)
 	for _, c := range []struct {
 		variant     string
 		fill, clear func(t *testing.T, dir string)

@@ -206,9 +206,17 @@ func (w *world) killAll() {
 	}
 }
 
-// stopAll drains every worker and starts a last one that finds their scratch swept, and drains that.
+// stopAll waits until the outbox is empty, which takes a moment where a worker died between publishing and taking note of it; drains every
+// worker; and has a last one sweep what the killed ones left in scratch.
 func (w *world) stopAll() {
 	w.t.Helper()
+	w.until("the outbox is empty", func() bool {
+		n := int64(0)
+		for _, class := range queue.Classes() {
+			n += w.rdb.XLen(w.t.Context(), "ninefold:{"+string(class)+"}:outbox").Val()
+		}
+		return n == 0
+	})
 	w.drainAll()
 	w.ready(w.start(0))
 	w.drainAll()
