@@ -87,6 +87,15 @@ bench-queue: build models tools ## Measure what our handler adds to bare asynq, 
 bench-video: build models ## Measure a video's CPU and memory against a bare ffmpeg and the usual separate runs; fails when a limit is missed.
 	@go run ./cmd/bench-video -engine bin/ninefold-engine
 
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (30s) each; what one finds stays in its package's testdata/fuzz.
+	@grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r file; do \
+	  for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9]*)\(.*/\1/p' "$$file"); do \
+	    echo "$$(dirname "$$file") $$target"; \
+	    go test "$$(dirname "$$file")" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(or $(FUZZTIME),30s) | tail -n 2; \
+	  done; \
+	done
+
 .PHONY: lint
 lint: system ## Run the pinned golangci-lint (built into bin/tools the first time).
 	@docker/setup.sh lint

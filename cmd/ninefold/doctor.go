@@ -3,10 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -156,6 +160,7 @@ func (c *doctorCmd) redis(ctx context.Context, _ *app) []diagnosis {
 }
 
 func (c *doctorCmd) stores(ctx context.Context, _ *app) []diagnosis {
+	defer forget(c.Store, c.Sources)()
 	store, sources, err := c.openStores()
 	if err != nil {
 		return outcome("store", "", err, "--store or --sources")
@@ -166,6 +171,31 @@ func (c *doctorCmd) stores(ctx context.Context, _ *app) []diagnosis {
 		out = append(out, outcome("sources", "can be read: "+c.Sources, err, "--sources or the --s3 settings")...)
 	}
 	return out
+}
+
+// forget looks which of the store directories are not there yet and returns what removes them again, where they have stayed empty: a check
+// leaves nothing behind.
+func forget(dirs ...string) func() {
+	var absent []string
+	for _, dir := range dirs {
+		if _, err := os.Stat(dir); dir != "" && errors.Is(err, fs.ErrNotExist) {
+			absent = append(absent, dir)
+		}
+	}
+	return func() {
+		for _, dir := range absent {
+			var made []string
+			_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+				if err == nil && d.IsDir() {
+					made = append(made, path)
+				}
+				return nil
+			})
+			for _, path := range slices.Backward(made) {
+				_ = os.Remove(path) // fails where something lies in it
+			}
+		}
+	}
 }
 
 // minScratch is room for one message at its limits: nine videos with their renditions, bytes.

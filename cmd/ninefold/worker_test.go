@@ -171,7 +171,10 @@ func TestSubmitRefusesAWrongJob(t *testing.T) {
 func TestDoctor(t *testing.T) {
 	deploy(t)
 	r := call(t.Context(), "doctor").want(t, exitOK)
-	for _, name := range []string{"engine", "libvips", "ffmpeg", "fonts", "classifier", "redis", "store", "sources", "scratch"} {
+	for _, name := range []string{
+		"engine", "libvips", "ffmpeg", "fonts", "voice engine", "sandbox: landlock", "sandbox: seccomp", "sandbox: privileges", "sandbox: limits",
+		"sandbox: inside", "classifier", "redis", "store", "sources", "scratch",
+	} {
 		if !strings.Contains(r.stdout, "OK    "+name) {
 			t.Errorf("no OK for %s:\n%s", name, r.stdout)
 		}
@@ -183,6 +186,31 @@ func TestDoctor(t *testing.T) {
 		if !strings.HasPrefix(line, "FAIL") || !strings.Contains(line, setting) {
 			t.Errorf("%s: %q, want FAIL with %s", name, line, setting)
 		}
+	}
+}
+
+// A check makes nothing that stays: not the store's directory either.
+func TestDoctorLeavesNothing(t *testing.T) {
+	setUp(t)
+	dir := t.TempDir()
+	store, kept := filepath.Join(dir, "new"), filepath.Join(dir, "kept")
+	if err := os.MkdirAll(filepath.Join(kept, "media"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, where := range []string{store, kept} {
+		r := call(t.Context(), "doctor", "--redis-url", "redis://127.0.0.1:1/0", "--store", where)
+		if !strings.Contains(r.stdout, "OK    store") {
+			t.Errorf("%s", r.stdout)
+		}
+	}
+	if _, err := os.Stat(store); err == nil {
+		t.Errorf("%s was left", store)
+	}
+	if _, err := os.Stat(filepath.Join(kept, "media")); err != nil {
+		t.Errorf("what was there is gone: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(kept, "ninefold-check")); err == nil {
+		t.Error("the probe was left")
 	}
 }
 

@@ -111,7 +111,7 @@ func (p *Pool) Inspect(ctx context.Context) ([]Check, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine %s: %w", p.path[all], err)
 	}
-	checks := append(resp.Checks, p.inspectVoice(ctx, s))
+	checks := append(p.cell.support.judge(resp.Checks, p.cfg.Sandbox), p.inspectVoice(ctx, s))
 	return append(checks, p.cell.support.checks(p.cfg.Sandbox)...), nil
 }
 
