@@ -193,7 +193,33 @@ func refusedForAll(reason Code) *Error {
 	return Refuse(reason, "the item cannot be sent; remove it from the message")
 }
 
-func (it *itemRun) verify(ctx context.Context) error { return it.proc.Verify(ctx, it.rendered) }
+// verify records what every rendition consists of, then has all of them probed again: what is stored later is what was probed, by its digest.
+func (it *itemRun) verify(ctx context.Context) error {
+	for i := range it.rendered.Part.Renditions {
+		if err := it.fingerprint(&it.rendered.Part.Renditions[i]); err != nil {
+			return err
+		}
+	}
+	return it.proc.Verify(ctx, it.rendered)
+}
+
+// fingerprint takes a rendition's digest. A size that the engine gave and the file does not have is a rendition that was not written as it said.
+func (it *itemRun) fingerprint(r *Rendition) error {
+	f, size, err := it.ws.Open(r.Path, maxRenditionBytes)
+	if err == nil && r.Size != 0 && r.Size != size {
+		err = errors.Join(fmt.Errorf("%d bytes, recorded are %d", size, r.Size), f.Close())
+	}
+	if err != nil {
+		return &Error{Code: CodeEncodeFailed, Message: "a rendition could not be made; send the file again", Err: err}
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return Trouble(CodeInternal, "scratch", err)
+	}
+	r.Size, r.SHA256 = size, hex.EncodeToString(sum.Sum(nil))
+	return nil
+}
 
 // store puts every rendition under its own digest, then the record that lists them.
 func (it *itemRun) store(ctx context.Context) error {
@@ -216,22 +242,15 @@ func (it *itemRun) store(ctx context.Context) error {
 	return nil
 }
 
+// storeRendition puts the bytes that were verified; the store holds them to their digest.
 func (it *itemRun) storeRendition(ctx context.Context, r *Rendition) error {
-	f, size, err := it.ws.Open(r.Path, maxRenditionBytes)
+	f, _, err := it.ws.Open(r.Path, maxRenditionBytes)
 	if err != nil {
-		return &Error{Code: CodeEncodeFailed, Message: "a rendition could not be made; send the file again", Err: err}
+		return Trouble(CodeInternal, "scratch", err)
 	}
 	defer f.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return Trouble(CodeInternal, "scratch", err)
-	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return Trouble(CodeInternal, "scratch", err)
-	}
-	r.Size, r.SHA256 = size, hex.EncodeToString(sum.Sum(nil))
 	r.Key, r.Path = renditionKey(r.SHA256, r.MIME), ""
-	_, err = it.Store.PutNew(ctx, r.Key, f, size, PutOptions{ContentType: r.MIME, SHA256: r.SHA256})
+	_, err = it.Store.PutNew(ctx, r.Key, f, r.Size, PutOptions{ContentType: r.MIME, SHA256: r.SHA256})
 	return err
 }
 

@@ -32,6 +32,9 @@ func verifyM4A(f *os.File, size, durationMS int64) error {
 			return fmt.Errorf("mp4: a box %q was left in", kind)
 		}
 	}
+	if slices.Contains(m.top, "udta") || slices.Contains(m.top, "meta") || slices.ContainsFunc(m.metas, func(b []byte) bool { return !emptyMeta(b) }) {
+		return fmt.Errorf("mp4: tags were left in, or stand beside the headers")
+	}
 	if len(m.tracks) != 1 || m.tracks[0].handler != "soun" {
 		return fmt.Errorf("mp4: %d tracks, want one of sound", len(m.tracks))
 	}
