@@ -85,7 +85,7 @@ func readManifest(ctx context.Context, s Store, key string) (Manifest, error) {
 
 // keepJob stores a job beside what it ends with. What is no valid job cannot be done again and is not kept.
 func (p *Pipeline) keepJob(ctx context.Context, job Job) error {
-	if invalid := job.Validate() != nil; invalid {
+	if !job.valid() {
 		return nil
 	}
 	data, opts, err := encode(job)
@@ -95,6 +95,8 @@ func (p *Pipeline) keepJob(ctx context.Context, job Job) error {
 	_, err = p.Store.PutNew(ctx, JobKey(job.JobID), bytes.NewReader(data), int64(len(data)), opts)
 	return err
 }
+
+func (j Job) valid() bool { return j.Validate() == nil }
 
 func (p *Pipeline) keptJob(ctx context.Context, jobID string) (Job, error) {
 	var job Job

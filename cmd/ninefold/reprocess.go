@@ -68,7 +68,7 @@ Exit: 0 all done, 3 some messages or parts stay as they were (see the report), 1
 }
 
 // moment is a day or a time.
-type moment struct{ *time.Time }
+type moment struct{ at *time.Time }
 
 // UnmarshalText reads 2026-01-31 as the beginning of that day, UTC, or RFC 3339.
 func (m *moment) UnmarshalText(text []byte) error {
@@ -78,7 +78,7 @@ func (m *moment) UnmarshalText(text []byte) error {
 	for _, layout := range []string{time.DateOnly, time.RFC3339} {
 		if t, err := time.Parse(layout, string(text)); err == nil {
 			t = t.UTC()
-			m.Time = &t
+			m.at = &t
 			return nil
 		}
 	}
@@ -87,10 +87,10 @@ func (m *moment) UnmarshalText(text []byte) error {
 
 // MarshalText writes what UnmarshalText reads.
 func (m moment) MarshalText() ([]byte, error) {
-	if m.Time == nil {
+	if m.at == nil {
 		return nil, nil
 	}
-	return []byte(m.Format(time.RFC3339)), nil
+	return []byte(m.at.Format(time.RFC3339)), nil
 }
 
 // redoFunc does one message again.
@@ -129,7 +129,7 @@ func (c *reprocessCmd) header() (*reprocess.IDList, reprocess.Header, error) {
 	h := reprocess.Header{
 		Schema: reprocess.JournalSchema, Run: ulid.Make().String(), StartedAt: time.Now().UTC(), Store: c.Store, DryRun: c.DryRun,
 		Selection: reprocess.Selection{
-			Prefix: c.Prefix, Since: c.Since.Time, Until: c.Until.Time, Kinds: c.Kind, Versions: c.PipelineVersion, Models: c.ScoredBy,
+			Prefix: c.Prefix, Since: c.Since.at, Until: c.Until.at, Kinds: c.Kind, Versions: c.PipelineVersion, Models: c.ScoredBy,
 		},
 		Order: pipeline.RedoOrder{Afresh: c.Force, Rejected: c.Rejected},
 	}

@@ -137,12 +137,17 @@ func (r *runner) dispatch(ctx context.Context) error {
 
 // one does one message again and writes what came of it down. Its error ends the run.
 func (r *runner) one(ctx context.Context, t task) error {
-	if ended := ctx.Err() != nil; ended {
+	select {
+	case <-ctx.Done():
 		return nil
+	default:
 	}
 	meant, err := r.meant(ctx, t.jobID)
-	if err != nil {
+	if err != nil && pipeline.AsError(err).Code == pipeline.CodeStorageUnavailable {
 		return fmt.Errorf("%s: %w", t.jobID, err)
+	}
+	if err != nil {
+		return r.note(t, pipeline.Redone{}, err) // a manifest that cannot be read costs its own message
 	}
 	if !meant {
 		r.front.end(t.mark)
@@ -157,11 +162,13 @@ func (r *runner) one(ctx context.Context, t task) error {
 	order := r.Journal.Header.Order
 	order.JobID, order.Run = t.jobID, r.Journal.Header.Run
 	redone, err := r.Redo(ctx, order)
-	if ended := ctx.Err() != nil; ended && err != nil {
+	if interrupted(ctx, err) {
 		return nil // it is done again, or found done, by the run that goes on here
 	}
 	return r.note(t, redone, err)
 }
+
+func interrupted(ctx context.Context, err error) bool { return err != nil && ctx.Err() != nil }
 
 func (r *runner) meant(ctx context.Context, jobID string) (bool, error) {
 	if !r.Journal.Header.Selection.looks() {
