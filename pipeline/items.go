@@ -54,7 +54,15 @@ func (r *run) close(c closer) {
 // item gives one item's part. Only trouble of our own that is worth another attempt is an error. On the last attempt even its
 // deadline costs only the items that were not done by then.
 func (r *run) item(ctx context.Context, it *itemRun) (Part, error) {
+	ctx, end := r.Observer.Item(ctx, it.item)
 	err := it.stages(ctx)
+	part, retry := r.conclude(ctx, it, err)
+	end(ItemEnd{Part: part, Recalled: it.recalled, Err: err, Retry: retry != nil})
+	return part, retry
+}
+
+// conclude makes a part of how the stages ended, or an error for the next attempt.
+func (r *run) conclude(ctx context.Context, it *itemRun, err error) (Part, error) {
 	if err == nil {
 		r.logItem(it, nil)
 		return it.part, nil
@@ -89,7 +97,7 @@ func (r *run) logItem(it *itemRun, err error) {
 		slog.String("stage", it.stage), slog.Bool("recalled", it.recalled),
 	}
 	if err == nil {
-		r.Log.Info("item ready", attrs...)
+		r.Log.Debug("item ready", attrs...)
 		return
 	}
 	r.Log.Warn("item not ready", append(attrs, slog.String("code", string(AsError(err).Code)), slog.Any("error", err))...)
@@ -132,13 +140,27 @@ func (it *itemRun) stages(ctx context.Context) (err error) {
 		}
 		it.stage, it.begun = s.name, it.Now()
 		it.report(0)
-		if err := s.do(it, ctx); err != nil {
-			return AsErrorIn(s.name, err)
+		if err := it.observed(ctx, s); err != nil {
+			return err
 		}
 	}
 	it.report(100)
 	return nil
 }
+
+// observed is one stage, with its observer told: also when it panics.
+func (it *itemRun) observed(ctx context.Context, s stage) (err error) {
+	ctx, end := it.Observer.Stage(ctx, it.kind(), s.name)
+	err = Trouble(CodeInternal, s.name, errPanicked)
+	defer func() { end(err) }()
+	if err = s.do(it, ctx); err != nil {
+		err = AsErrorIn(s.name, err)
+	}
+	return err
+}
+
+// errPanicked is what an observer hears of a stage that never returned.
+var errPanicked = errors.New("panic")
 
 // AsErrorIn names the operation of a coded error; cancellation stays what it is.
 func AsErrorIn(op string, err error) error {

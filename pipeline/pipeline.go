@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -57,7 +58,7 @@ func (c Config) Validate() error {
 	return errors.Join(wrong...)
 }
 
-// Deps is what Run works with. All fields are needed but Audience, AuditKey and Suspects.
+// Deps is what Run works with. All fields are needed but Audience, AuditKey, Suspects and Observer.
 type Deps struct {
 	Sources    SourceStore
 	Store      Store
@@ -69,6 +70,7 @@ type Deps struct {
 	Log        *slog.Logger
 	Now        func() time.Time
 	Suspects   Suspects // nil = nothing is remembered
+	Observer   Observer // nil = nobody is told
 }
 
 // Pipeline runs jobs. It is safe for concurrent use.
@@ -85,6 +87,9 @@ func New(cfg Config, deps Deps) (*Pipeline, error) {
 	}
 	if deps.Audience == nil {
 		deps.Audience = JobAudience{}
+	}
+	if deps.Observer == nil {
+		deps.Observer = Observers(nil)
 	}
 	names, err := newPseudonyms(deps.AuditKey)
 	if err != nil {
@@ -134,18 +139,13 @@ func (p *Pipeline) Run(ctx context.Context, job Job, opts RunOptions) (Manifest,
 		return m, err
 	}
 	r := &run{Pipeline: p, job: job, opts: opts, started: p.Now().UTC(), answers: []answer{{audienceOf(job), AudienceFromJob}}}
-	m, err := r.manifest(ctx)
-	if err != nil {
-		return Manifest{}, err
+	ctx, end := p.Observer.Job(ctx, job)
+	m, err := r.attempt(ctx)
+	end(m, err)
+	if err == nil {
+		r.logJob(m)
 	}
-	ctx = context.WithoutCancel(ctx)
-	if err := r.record(ctx, &m); err != nil {
-		return Manifest{}, err
-	}
-	if err := p.keepJob(ctx, job); err != nil {
-		return Manifest{}, err
-	}
-	return p.commit(ctx, m)
+	return m, err
 }
 
 // run is one attempt at one job.
@@ -157,6 +157,46 @@ type run struct {
 	served  []Recipient // those who passed the gate, as the job knew them
 	answers []answer    // who they are: the job's word until the message is about to be published
 	rulings []ruling    // what was decided last, for the audit
+}
+
+// attempt makes the manifest and commits it.
+func (r *run) attempt(ctx context.Context) (Manifest, error) {
+	m, err := r.manifest(ctx)
+	if err != nil {
+		return Manifest{}, err
+	}
+	ctx = context.WithoutCancel(ctx)
+	if err := r.record(ctx, &m); err != nil {
+		return Manifest{}, err
+	}
+	if err := r.keepJob(ctx, r.job); err != nil {
+		return Manifest{}, err
+	}
+	return r.commit(ctx, m)
+}
+
+// logJob is the one line that a committed message leaves in the log: ids, codes and numbers, nothing that anybody wrote.
+func (r *run) logJob(m Manifest) {
+	var in, out int64
+	codes := []Code{}
+	note := func(f *Failure) {
+		if f != nil && !slices.Contains(codes, f.Code) {
+			codes = append(codes, f.Code)
+		}
+	}
+	note(m.Error)
+	for _, p := range m.Parts {
+		note(p.Error)
+		if p.Source != nil {
+			in += p.Source.Size
+		}
+		for _, rendition := range p.Renditions {
+			out += rendition.Size
+		}
+	}
+	r.Log.Info("job done", slog.String("job_id", m.JobID), slog.String("message_id", m.MessageID), slog.String("status", string(m.Status)),
+		slog.Any("codes", codes), slog.Int("items", len(r.job.Items)), slog.Int("recipients", len(r.job.Recipients)),
+		slog.Int64("source_bytes", in), slog.Int64("rendition_bytes", out), slog.Int64("duration_ms", m.FinishedAt.Sub(m.CreatedAt).Milliseconds()))
 }
 
 // manifest does the work of Run between the look for an old manifest and the commit of the new one.

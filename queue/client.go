@@ -53,8 +53,8 @@ const spareRetries = 20
 // commitGrace is how long asynq's deadline is behind ours: time to commit and to announce what an attempt ended with.
 const commitGrace = 30 * time.Second
 
-// Submit queues the job, once however often it is called. An invalid job is an *pipeline.Error with its code, and so is a job id
-// that was used for another job; any other error is Redis's, and the call may be repeated.
+// Submit queues the job, once however often it is called. The trace of ctx, see pipeline.WithTrace, goes with it. An invalid job is an
+// *pipeline.Error with its code, and so is a job id that was used for another job; any other error is Redis's, and the call may be repeated.
 func (c *Client) Submit(ctx context.Context, job pipeline.Job) (Receipt, error) {
 	return c.submit(ctx, job, ClassOf(job))
 }
@@ -68,7 +68,7 @@ func (c *Client) submit(ctx context.Context, job pipeline.Job, class Class) (Rec
 		return Receipt{}, err
 	}
 	receipt := Receipt{JobID: job.JobID, Class: class, State: Queued}
-	_, err = c.tasks.EnqueueContext(ctx, asynq.NewTask(jobTask, payload), asynq.TaskID(job.JobID), asynq.Queue(string(class)),
+	_, err = c.tasks.EnqueueContext(ctx, newJobTask(ctx, payload), asynq.TaskID(job.JobID), asynq.Queue(string(class)),
 		asynq.MaxRetry(c.cfg.Attempts+spareRetries), asynq.Timeout(admitWithin+c.cfg.Timeouts.of(class)+commitGrace), asynq.Retention(c.cfg.Retention))
 	if errors.Is(err, asynq.ErrTaskIDConflict) {
 		receipt.Existed = true
@@ -78,6 +78,17 @@ func (c *Client) submit(ctx context.Context, job pipeline.Job, class Class) (Rec
 		return Receipt{}, fmt.Errorf("submit: %w", err)
 	}
 	return receipt, nil
+}
+
+// traceHeader is the header of a task that carries the submitter's trace. It is no part of the job: the same job submitted again, in another
+// request, is the same job.
+const traceHeader = "traceparent"
+
+func newJobTask(ctx context.Context, payload []byte) *asynq.Task {
+	if parent := pipeline.TraceOf(ctx); parent != "" {
+		return asynq.NewTaskWithHeaders(jobTask, payload, map[string]string{traceHeader: parent})
+	}
+	return asynq.NewTask(jobTask, payload)
 }
 
 // encodeJob returns the one encoding of a valid job.

@@ -27,6 +27,7 @@ type Config struct {
 	Poll        time.Duration // between two looks at an empty queue
 	Source      string        // of the events, a URI reference
 	Log         *slog.Logger  // nil = slog.Default()
+	Observer    Observer      // of a worker; nil = nobody is told
 }
 
 // Concurrency is how many tasks run at the same time. A class with 0 is not served by this worker.

@@ -26,8 +26,12 @@ type Event struct {
 	Source   string
 	Subject  string // the message's id
 	Time     time.Time
+	Trace    string // W3C traceparent of the attempt that made it, "" = not traced; CloudEvents' extension for distributed tracing
 	Manifest pipeline.Manifest
 }
+
+// traceExtension is the attribute of the CloudEvents distributed tracing extension.
+const traceExtension = "traceparent"
 
 // EventID is the id of a job's one event.
 func EventID(jobID string) string { return "parts:" + jobID }
@@ -60,6 +64,9 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	ce.SetType(e.Type)
 	ce.SetSubject(e.Subject)
 	ce.SetTime(e.Time)
+	if e.Trace != "" {
+		ce.SetExtension(traceExtension, e.Trace)
+	}
 	if err := ce.SetData(event.ApplicationJSON, e.Manifest); err != nil {
 		return nil, err
 	}
@@ -79,6 +86,9 @@ func DecodeEvent(data []byte) (Event, error) {
 		return Event{}, fmt.Errorf("event: type %q, want %q or %q", ce.Type(), EventType, UpdateType)
 	}
 	e := Event{Type: ce.Type(), ID: ce.ID(), Source: ce.Source(), Subject: ce.Subject(), Time: ce.Time()}
+	if parent, ok := ce.Extensions()[traceExtension].(string); ok && pipeline.ValidTrace(parent) {
+		e.Trace = parent
+	}
 	if err := ce.DataAs(&e.Manifest); err != nil {
 		return Event{}, fmt.Errorf("event: data: %w", err)
 	}

@@ -55,12 +55,15 @@ func (h *handler) ProcessTask(ctx context.Context, task *asynq.Task) error {
 	}
 	defer leave()
 	a := &attempt{handler: h, task: task}
+	id, _ := asynq.GetTaskID(ctx)
+	ctx, end := h.cfg.observer().Attempt(pipeline.WithTrace(ctx, task.Headers()[traceHeader]), h.class, id)
 	if task.Type() == redoTask {
 		err = a.redo(ctx)
 	} else {
 		err = a.run(ctx)
 	}
 	o := judge(ctx, err)
+	end(string(o), err)
 	a.conclude(ctx, o, err)
 	return h.cfg.asynqError(o, err, time.Since(a.since))
 }
@@ -135,7 +138,9 @@ func (a *attempt) poisoned(ctx context.Context) *pipeline.Error {
 func (a *attempt) announce(ctx context.Context, m pipeline.Manifest) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitGrace/2)
 	defer cancel()
-	payload, err := json.Marshal(NewEvent(a.cfg.Source, m))
+	event := NewEvent(a.cfg.Source, m)
+	event.Trace = pipeline.TraceOf(ctx)
+	payload, err := json.Marshal(event)
 	if err != nil {
 		return pipeline.Trouble(pipeline.CodeInternal, "announce", err)
 	}

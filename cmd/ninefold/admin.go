@@ -27,9 +27,10 @@ type mount struct {
 
 // admin is a worker's own HTTP server, apart from everything that carries messages.
 type admin struct {
-	server *http.Server
-	addr   string // that it listens on
-	ended  chan error
+	server  *http.Server
+	addr    string // that it listens on
+	ended   chan error
+	closers []func() error // of what the pages need, when they have ended
 }
 
 // startAdmin serves mounts until Close. Without an address it serves nothing.
@@ -86,8 +87,16 @@ func (s AdminSettings) handler(mounts []mount) (http.Handler, error) {
 // closeWithin is how long an answer under way may take when the server ends; streams that follow a job would go on for ever.
 const closeWithin = time.Second
 
-// Close ends the server and what it is answering.
+// Close ends the server and what it is answering, then what its pages needed.
 func (a *admin) Close() error {
+	err := a.shutdown()
+	for _, c := range a.closers {
+		err = errors.Join(err, c())
+	}
+	return err
+}
+
+func (a *admin) shutdown() error {
 	if a.server == nil {
 		return nil
 	}

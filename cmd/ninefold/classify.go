@@ -97,7 +97,7 @@ func (c *classifyCmd) engines(a *app, model *onnx.Classifier) (*sandbox.Pool, er
 		profile.SampleSide = rawSide
 	}
 	c.EngineWarm = 0
-	return c.pool(a.log.logger(a), profile)
+	return c.pool(a.log.logger(a), profile, nil)
 }
 
 // one scores one file. A file that cannot be taken is a verdict with an error, not an error.

@@ -96,7 +96,7 @@ func (c *doctorCmd) engine(ctx context.Context, a *app) []diagnosis {
 	}
 	settings := c.EngineSettings
 	settings.EngineWarm = 0
-	pool, err := settings.pool(slog.New(slog.DiscardHandler), profile) // what it warns of is a line below
+	pool, err := settings.pool(slog.New(slog.DiscardHandler), profile, nil) // what it warns of is a line below
 	if err != nil {
 		return outcome("engine", "", err, "--engine, --scratch or --sandbox")
 	}

@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/ninefold/ninefold/transcode/sandbox"
 )
 
 // version is set by the linker.
@@ -56,7 +58,8 @@ type app struct {
 	stderr io.Writer
 	log    LogSettings
 
-	logLevel slog.Level // where the setting is auto
+	logLevel slog.Level       // where the setting is auto
+	engines  sandbox.Observer // of the engines; nil = nobody is told
 }
 
 // exitError ends the program with a code of its own. A nil err says nothing more.

@@ -20,6 +20,8 @@ type submitCmd struct {
 	Wait bool   `help:"Follow the job to its end; then exit as process does."`
 	JSON bool   `help:"Print the receipt, or with --wait the manifest, as JSON."`
 
+	Traceparent string `env:"TRACEPARENT" help:"W3C trace that the job belongs to; the worker's spans and the event continue it." placeholder:"00-…"`
+
 	QueueSettings `embed:"" group:"queue"`
 }
 
@@ -33,7 +35,7 @@ func (c *submitCmd) Run(a *app) error {
 		return &exitError{exitUsage, err}
 	}
 	defer client.Close()
-	receipt, err := client.Submit(a.ctx, job)
+	receipt, err := client.Submit(pipeline.WithTrace(a.ctx, c.Traceparent), job)
 	if err != nil {
 		return refusal(err)
 	}

@@ -28,6 +28,7 @@ type service struct {
 	pipeline *pipeline.Pipeline
 	engines  *sandbox.Pool
 	policy   *moderation.Policy
+	model    pipeline.ModelRef // zero without a classifier
 	caps     pipeline.ByteCaps // of an upload
 	closers  []func() error
 }
@@ -69,10 +70,11 @@ func openService(a *app, e EngineSettings, m ModelSettings, sources pipeline.Sou
 	if deps.Moderator, side, err = s.moderator(a, m, policy.Config()); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.model = deps.Moderator.Model()
 	if side > 0 {
 		profile.SampleSide = 2 * side
 	}
-	if s.engines, err = e.pool(log, profile); err != nil {
+	if s.engines, err = e.pool(log, profile, a.engines); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.closers = append(s.closers, s.engines.Close)
@@ -173,10 +175,10 @@ func (m ModelSettings) openModel(a *app) (*onnx.Classifier, error) {
 	return c, nil
 }
 
-func (e EngineSettings) pool(log *slog.Logger, profile transcode.Profile) (*sandbox.Pool, error) {
+func (e EngineSettings) pool(log *slog.Logger, profile transcode.Profile, watcher sandbox.Observer) (*sandbox.Pool, error) {
 	cfg := sandbox.DefaultConfig()
 	cfg.Engine, cfg.Warm, cfg.Parallel, cfg.Log = e.Engine, e.EngineWarm, e.Parallel, log
-	cfg.Scratch, cfg.Sandbox = e.Scratch, sandbox.Mode(e.Sandbox)
+	cfg.Scratch, cfg.Sandbox, cfg.Observer = e.Scratch, sandbox.Mode(e.Sandbox), watcher
 	if err := errors.Join(cfg.Validate(), e.pipeline(profile).Validate()); err != nil {
 		return nil, &exitError{exitUsage, err}
 	}

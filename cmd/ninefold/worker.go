@@ -32,7 +32,12 @@ func (c *workerCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	svc, err := openService(a, c.EngineSettings, c.ModelSettings, sources, store, c.directory, c.key)
+	watchers, err := c.watchers(a)
+	if err != nil {
+		return err
+	}
+	defer watchers.traces.Close()
+	svc, err := openService(a, c.EngineSettings, c.ModelSettings, sources, store, c.directory, c.key, watchers.pipeline)
 	if err != nil {
 		return err
 	}
@@ -41,7 +46,7 @@ func (c *workerCmd) Run(a *app) error {
 		return err
 	}
 	cfg := c.into(c.queueConfig())
-	cfg.Log = a.log.logger(a)
+	cfg.Log, cfg.Observer = a.log.logger(a), watchers.queue()
 	suspects, err := queue.NewSuspects(cfg)
 	if err != nil {
 		return &exitError{exitUsage, err}
@@ -52,26 +57,37 @@ func (c *workerCmd) Run(a *app) error {
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
-	client, err := queue.NewClient(cfg)
+	pages, err := c.pages(a, cfg, server, svc, watchers, store, sources)
 	if err != nil {
 		return errors.Join(err, server.Shutdown(a.ctx))
 	}
-	defer client.Close()
-	admin, err := startAdmin(c.AdminSettings, cfg.Log, c.mounts(client, store, svc, cfg.Log))
-	if err != nil {
-		return errors.Join(err, server.Shutdown(a.ctx))
-	}
-	defer admin.Close()
-	cfg.Log.Info("worker starts", slog.String("version", version), slog.String("store", c.Store), slog.String("model", c.Model), slog.String("admin", admin.addr))
+	defer pages.Close()
+	cfg.Log.Info("worker starts", slog.String("version", version), slog.String("store", c.Store), slog.String("model", c.Model), slog.String("admin", pages.addr))
 	return server.Run(a.ctx)
 }
 
-// mounts is everything the admin port serves: a new page is a line here.
-func (c *workerCmd) mounts(client *queue.Client, store pipeline.Store, svc *service, log *slog.Logger) []mount {
-	pages := console.New(consoleConfig(client, store, svc, c.ModelSettings, log))
-	return []mount{
-		{pattern: "/console/", token: true, handler: http.StripPrefix("/console", pages)}, // read-only: no store for uploads
+// pages starts everything the admin port serves: a new page is a line in the list of mounts.
+func (c *workerCmd) pages(a *app, cfg queue.Config, server *queue.Server, svc *service, w *watchers, store, sources pipeline.Store) (*admin, error) {
+	client, err := queue.NewClient(cfg)
+	if err != nil {
+		return nil, err
 	}
+	queues, err := openQueues(cfg)
+	if err != nil {
+		return nil, errors.Join(err, client.Close())
+	}
+	w.metrics.Watch(client.Load, server.Admission)
+	pages := console.New(consoleConfig(client, store, svc, c.ModelSettings, cfg.Log))
+	mounts := append(probes(c.health(a, client, svc, store, sources), w.metrics.Handler(cfg.Log)),
+		mount{pattern: "/console/", token: true, handler: http.StripPrefix("/console", pages)}, // read-only: no store for uploads
+		mount{pattern: queuesPath + "/", token: true, handler: readOnly(queues)},
+	)
+	port, err := startAdmin(c.AdminSettings, cfg.Log, mounts)
+	if err != nil {
+		return nil, errors.Join(err, queues.Close(), client.Close())
+	}
+	port.closers = []func() error{queues.Close, client.Close}
+	return port, nil
 }
 
 // ready refuses to take jobs that this deployment could only fail. The queue checks Redis itself.
@@ -82,16 +98,7 @@ func (c *workerCmd) ready(a *app, svc *service, store, sources pipeline.Store) e
 	if err := checkSources(a.ctx, store, sources); err != nil {
 		return fmt.Errorf("sources: %w; set --sources or the --s3 settings", err)
 	}
-	checks, err := svc.engines.Inspect(a.ctx)
-	if err != nil {
-		return fmt.Errorf("%w; set --engine or --scratch", err)
-	}
-	for _, ch := range checks {
-		if !ch.OK {
-			return fmt.Errorf("%s: %s", ch.Name, ch.Detail)
-		}
-	}
-	return nil
+	return sound(a.ctx, svc.engines)
 }
 
 // checkSources proves that originals can be read, where they lie apart from the parts.

@@ -54,7 +54,7 @@ func (a *api) send(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, r, err)
 		return
 	}
-	receipt, err := a.jobs.Submit(r.Context(), job)
+	receipt, err := a.jobs.Submit(pipeline.WithTrace(r.Context(), r.Header.Get("traceparent")), job) // workers continue the request's trace
 	if err != nil {
 		a.refuse(w, r, err)
 		return

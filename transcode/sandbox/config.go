@@ -19,6 +19,7 @@ type Config struct {
 	Sandbox  Mode   // what to do where the kernel lacks a piece of the sandbox
 	Limits   Limits
 	Log      *slog.Logger
+	Observer Observer // nil = nobody is told
 }
 
 // Limits is the wall time of one request. A request that takes longer is decode_timeout and its engine is killed.

@@ -54,7 +54,7 @@ func NewPool(cfg Config, profile transcode.Profile) (*Pool, error) {
 // fill holds one warm engine at a time, ready to be taken.
 func (p *Pool) fill(ctx context.Context) {
 	for ctx.Err() == nil {
-		e, err := start(p.path[all], all, p.cfg.Scratch, p.cell)
+		e, err := p.start(all)
 		if err != nil {
 			p.cfg.Log.Error("engine does not start", slog.Any("error", err))
 			return // take starts one itself and reports the error to its caller
@@ -63,6 +63,7 @@ func (p *Pool) fill(ctx context.Context) {
 		case p.warm <- e:
 		case <-e.done: // died while idle
 			e.kill() // for its room
+			p.cfg.observer().EngineAnswered(OpOpen, 0, EndCrashed)
 			p.cfg.Log.Error("engine died before use", slog.Any("state", e.state), slog.String("stderr", e.stderr.String()))
 			pause(ctx, restartPause)
 		case <-ctx.Done():
@@ -91,7 +92,7 @@ func (p *Pool) take(need skill) (*engine, error) {
 		default:
 		}
 	}
-	e, err := start(p.path[need], need, p.cfg.Scratch, p.cell)
+	e, err := p.start(need)
 	if err != nil {
 		return nil, pipeline.Trouble(pipeline.CodeInternal, "start engine", err)
 	}

@@ -120,7 +120,7 @@ func (s *session) once(ctx context.Context, req Request, limit time.Duration, pr
 	if err != nil {
 		return Response{}, err
 	}
-	resp, err := e.call(ctx, inside, limit, progress)
+	resp, err := s.pool.ask(ctx, e, inside, limit, progress)
 	if err != nil {
 		return Response{}, err
 	}
@@ -181,7 +181,7 @@ func (s *session) opened(ctx context.Context, need skill) (*engine, error) {
 
 // welcome has a new engine work in its room.
 func (s *session) welcome(ctx context.Context, e *engine) (*engine, error) {
-	resp, err := e.call(ctx, Request{Op: OpOpen, Dir: e.room.Dir()}, s.pool.cfg.Limits.Start, nil)
+	resp, err := s.pool.ask(ctx, e, Request{Op: OpOpen, Dir: e.room.Dir()}, s.pool.cfg.Limits.Start, nil)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
