@@ -153,6 +153,14 @@ func printStatus(w io.Writer, s queue.Status) {
 		return
 	}
 	for _, p := range s.Items {
-		fmt.Fprintf(w, "  %s: %s %.0f %%\n", p.ItemID, p.Stage, p.Percent)
+		fmt.Fprintf(w, "  %s: %s %.0f %%%s\n", p.ItemID, p.Stage, p.Percent, left(p.EtaMS))
 	}
+}
+
+// left says how long a stage will go on, nothing where that is not known.
+func left(etaMS int64) string {
+	if etaMS <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(", about %s left", (time.Duration(etaMS) * time.Millisecond).Round(time.Second))
 }

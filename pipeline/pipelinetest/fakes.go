@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/ninefold/ninefold/pipeline"
 )
@@ -45,6 +46,14 @@ type fakePlan string
 
 // Digest is the plan's own text.
 func (p fakePlan) Digest() string { return string(p) }
+
+// Within leaves "extra" out of the plan of an item called optional, where there is less than a minute for it.
+func (p fakePlan) Within(_ pipeline.Media, budget time.Duration) (pipeline.Plan, []string) {
+	if p != "optional" || budget >= time.Minute {
+		return p, nil
+	}
+	return p + " without", []string{"extra"}
+}
 
 // Identify calls every file a photo of 1×1 pixel, and a film a video of them.
 func (p *processor) Identify(ctx context.Context, f pipeline.File) (pipeline.Media, error) {
