@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -114,4 +116,49 @@ func (s filmScene) checkOptional(t *testing.T, name, out string, p pipeline.Part
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
+}
+
+// TestCancelEndsFFmpegAndLeavesNoFile cancels a message in the middle of its transcode.
+func TestCancelEndsFFmpegAndLeavesNoFile(t *testing.T) {
+	scratch := setUp(t)
+	s := newFilmScene(t)
+	s.clip(t, "long.mp4", "testsrc2=s=1280x720:r=30", 20, "-c:v", "libx264", "-preset", "ultrafast", "-b:v", "8M")
+	job := s.job(t, item("i1", "video", "long.mp4", `{"op": "mute"}`))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan result, 1)
+	go func() { ended <- call(ctx, "process", "--job", job, "--out", t.TempDir(), "--json", "--model", "none") }()
+	waitFor(t, "ffmpeg writing its video", func() bool {
+		written, _ := filepath.Glob(filepath.Join(scratch, "*", "out", "0", "playback.mp4"))
+		return len(written) > 0 && len(descendants(os.Getpid(), "ffmpeg")) > 0
+	})
+	at := time.Now()
+	cancel()
+	waitFor(t, "the end of every ffmpeg", func() bool { return len(descendants(os.Getpid(), "ffmpeg")) == 0 })
+	if took := time.Since(at); took > time.Second {
+		t.Errorf("ffmpeg lived for %v", took)
+	}
+	if r := <-ended; r.code == exitOK {
+		t.Errorf("a cancelled message ended with %d", r.code)
+	}
+	leavesNothing(t, scratch)
+}
+
+// descendants are the processes of this name below pid that are not yet dead.
+func descendants(pid int, name string) (found []int) {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, task := range tasks {
+		list, _ := os.ReadFile(task)
+		for field := range strings.FieldsSeq(string(list)) {
+			child, err := strconv.Atoi(field)
+			if err != nil {
+				continue
+			}
+			if comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", child)); err == nil && strings.TrimSpace(string(comm)) == name {
+				found = append(found, child)
+			}
+			found = append(found, descendants(child, name)...)
+		}
+	}
+	return found
 }
