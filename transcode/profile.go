@@ -181,9 +181,11 @@ func (p Profile) Validate() error {
 	check(ph.BlurSide > 0 && ph.BlurSide <= 32, "photo.blur_side", "1 to 32: more would show detail")
 	check(vi.ShortEdge >= 2 && vi.CRF >= 0 && vi.CRF <= 51 && vi.OutFPS > 0, "video.short_edge, crf, out_fps", "an edge of 2 or more, CRF 0 to 51, fps above 0")
 	check(vi.Sprite.EveryMS == 0 || vi.Sprite.EveryMS >= 200 && vi.Sprite.EveryMS <= 60_000, "video.sprite.every_ms", "0 for none, or 200 to 60000")
-	check(vi.Sprite.Columns >= 1 && vi.Sprite.Columns <= 50 && vi.Sprite.Width >= 16 && vi.Sprite.Width <= 320 && vi.Sprite.Quality >= 1 && vi.Sprite.Quality <= 100,
+	sp := vi.Sprite
+	check(sp.Columns >= 1 && sp.Columns <= 50 && sp.Width >= 16 && sp.Width <= 320 && sp.Quality >= 1 && sp.Quality <= 100,
 		"video.sprite.columns, width, quality", "1 to 50 columns, a width of 16 to 320, a quality of 1 to 100")
-	check(vi.Small.ShortEdge == 0 || vi.Small.ShortEdge >= 64 && vi.Small.MaxRate >= minRate, "video.small.short_edge, max_rate", "an edge of 0 for none, or 64 or more, and a rate of 100000 or more")
+	check(vi.Small.ShortEdge == 0 || vi.Small.ShortEdge >= 64 && vi.Small.MaxRate >= minRate, "video.small.short_edge, max_rate",
+		"an edge of 0 for none, or 64 or more, and a rate of 100000 or more")
 	check(p.SampleSide >= 32 && p.SampleSide <= 1024, "sample_side", "32 to 1024")
 	check(defaults(ph.Renditions) == 1, "photo.renditions", "exactly one with default: true")
 	for _, s := range append(append([]ImageSpec{}, ph.Renditions...), vi.Poster...) {

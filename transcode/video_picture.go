@@ -117,7 +117,8 @@ func interlaced(v *pipeline.Stream) bool {
 	return false
 }
 
-// planFPS caps the rate, where it is known and where it is not. An animation becomes a constant rate: MP4 has no other way to say how long the last frame stays.
+// planFPS caps the rate, where it is known and where it is not. An animation becomes a constant rate: MP4 has no other way to say how
+// long the last frame stays.
 func planFPS(m pipeline.Media, p VideoProfile) float64 {
 	if m.Animated || m.Video.FPS == 0 || m.Video.FPS > p.OutFPS*fpsSlack {
 		return p.OutFPS

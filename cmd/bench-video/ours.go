@@ -118,7 +118,8 @@ func render(ctx context.Context, proc pipeline.Processor, f pipeline.File, metho
 		return nil, pipeline.Looks{}, err
 	}
 	if p := r.Part; p.Method != method || len(p.Renditions) < 5 || p.Placeholder == nil || len(r.Samples) < 10 || len(p.Warnings) > 0 {
-		return nil, pipeline.Looks{}, fmt.Errorf("the part is not as wanted: method %s, %d renditions, %d samples, %v", p.Method, len(p.Renditions), len(r.Samples), p.Warnings)
+		return nil, pipeline.Looks{}, fmt.Errorf("the part is not as wanted: method %s, %d renditions, %d samples, %v",
+			p.Method, len(p.Renditions), len(r.Samples), p.Warnings)
 	}
 	return r, r.Looks(proc, f, m, plan), nil
 }

@@ -75,7 +75,9 @@ func profileName(profile, flags int) string {
 
 // plainHigh reads what only the high profiles have, and is true for 4:2:0, 8 bit and no matrices of its own.
 func (r *bitReader) plainHigh() bool {
-	return r.exp() == 1 && r.exp() == 0 && r.exp() == 0 && r.bits(1) == 0 && r.bits(1) == 0
+	chroma, luma8, chroma8 := r.exp(), r.exp(), r.exp()
+	bypass, matrices := r.bits(1), r.bits(1)
+	return chroma == 1 && luma8 == 0 && chroma8 == 0 && bypass == 0 && matrices == 0
 }
 
 func (r *bitReader) pictureOrder() bool {
