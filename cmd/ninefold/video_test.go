@@ -84,6 +84,9 @@ func TestVideoOptionalWork(t *testing.T) {
 		if want := []string{transcode.OptionalSprite, transcode.OptionalSmall}; (c.made == 0) != slices.Equal(p.Degraded, want) || c.made == 1 && p.Degraded != nil {
 			t.Errorf("%s: degraded %v", name, p.Degraded)
 		}
+		if want := map[bool]string{true: transcode.MethodRemux, false: transcode.MethodTranscode}[name == "remux"]; p.Method != want {
+			t.Errorf("%s: by %s", name, p.Method)
+		}
 		checkPart(t, out, p)
 		if c.made == 1 {
 			s.checkOptional(t, name, out, p)

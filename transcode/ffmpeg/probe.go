@@ -42,9 +42,6 @@ func (t Tools) Probe(ctx context.Context, dir string, f pipeline.File) (pipeline
 	if m, ok := see(dir, f); ok {
 		return m, nil
 	}
-	if err := inThisFile(dir, f); err != nil {
-		return pipeline.Media{}, err
-	}
 	return t.askProbe(ctx, dir, f)
 }
 

@@ -3,7 +3,6 @@ package ffmpeg
 import (
 	"bytes"
 	"encoding/binary"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -147,26 +146,4 @@ func (t *mp4Track) sound(index int) *pipeline.Stream {
 		return nil
 	}
 	return &pipeline.Stream{Index: index, Codec: h.codec, Profile: h.profile, BitRate: t.bitRate(), SampleRate: h.rate, Channels: h.channels}
-}
-
-// inThisFile refuses an MP4 whose media lie in another file: nothing that a file names is ever opened.
-func inThisFile(dir string, f pipeline.File) error {
-	if f.Type.Demuxer != pipeline.TypeMP4.Demuxer {
-		return nil
-	}
-	file, err := os.Open(filepath.Join(dir, filepath.FromSlash(f.Path)))
-	if err != nil {
-		return pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Probe", err)
-	}
-	defer file.Close()
-	info, err := parseMP4(file, f.Size)
-	if info == nil || err != nil {
-		return nil // cut short or worse: the demuxer, which opens nothing else in any case, says what is left of it
-	}
-	for i := range info.tracks {
-		if info.tracks[i].outside {
-			return pipeline.Refuse(pipeline.CodeUnsupportedType, "the recording lies in another file, to which this one only refers; export it as one file")
-		}
-	}
-	return nil
 }

@@ -162,10 +162,15 @@ func (p process) start(ctx context.Context) error {
 	}
 	err := cmd.Wait()
 	if p.run.Log != nil {
-		*p.run.Log = stderr.buf.Bytes()
+		*p.run.Log = withoutNoise(stderr.buf.Bytes())
 	}
 	return p.outcome(ctx, err, stderr.buf.String())
 }
+
+// libraryNoise is what a library that ffmpeg links says in a sandbox and that is not about the file: libgcrypt, which may lock no memory there.
+var libraryNoise = []byte("Warning: using insecure memory!\n")
+
+func withoutNoise(log []byte) []byte { return bytes.ReplaceAll(log, libraryNoise, nil) }
 
 // environment is all a child gets to see: no credentials, no FFREPORT, no user's locale.
 func environment(dir string) []string {

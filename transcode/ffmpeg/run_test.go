@@ -193,3 +193,12 @@ func TestCheckFindsAllThatIsNeeded(t *testing.T) {
 		t.Error("a bare ffmpeg passes", parts[:2], err)
 	}
 }
+
+// TestRunLeavesLibrariesOutOfTheLog has a library complain about the sandbox: a copy whose log is empty is a good one, and must stay so.
+func TestRunLeavesLibrariesOutOfTheLog(t *testing.T) {
+	var log []byte
+	err := script(t, "echo 'Warning: using insecure memory!' >&2; [ -z \"$1\" ] || echo real >&2").Run(t.Context(), Run{Dir: t.TempDir(), Log: &log})
+	if err != nil || string(log) != "real\n" {
+		t.Errorf("%v, %q", err, log)
+	}
+}
