@@ -5,6 +5,7 @@ import (
 	"math"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -27,8 +28,7 @@ type confinement struct {
 
 // newConfinement finds what the kernel offers and what the programs need.
 func newConfinement(engines ...string) (*confinement, error) {
-	programs := append(engines, findTools()...)
-	rules, err := programRules(programs)
+	rules, err := programRules(slices.Concat(engines, findTools()))
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}

@@ -38,12 +38,20 @@ type pathRule struct {
 
 // systemPaths are what programs and decoders read of the system. Paths that a system does not have are left out.
 var systemPaths = []pathRule{
-	{"/lib", rightsRead}, {"/lib64", rightsRead}, {"/usr/lib", rightsRead}, {"/usr/lib64", rightsRead}, // shared libraries, codecs
-	{"/usr/local/lib", rightsRead}, {"/usr/local/lib64", rightsRead},
-	{"/etc/ld.so.cache", rightsRead},                                         // where the dynamic linker finds them
-	{"/usr/share/fonts", rightsRead}, {"/usr/local/share/fonts", rightsRead}, // captions
-	{"/sys/devices/system/cpu", rightsRead}, {"/proc/cpuinfo", rightsRead}, // how many threads a codec starts
-	{"/dev/null", rightsDevice}, {"/dev/zero", rightsRead}, {"/dev/urandom", rightsRead}, // standard input of ffmpeg; seeds
+	{"/lib", rightsRead},
+	{"/lib64", rightsRead},
+	{"/usr/lib", rightsRead},
+	{"/usr/lib64", rightsRead}, // shared libraries, codecs
+	{"/usr/local/lib", rightsRead},
+	{"/usr/local/lib64", rightsRead},
+	{"/etc/ld.so.cache", rightsRead}, // where the dynamic linker finds them
+	{"/usr/share/fonts", rightsRead},
+	{"/usr/local/share/fonts", rightsRead}, // captions
+	{"/sys/devices/system/cpu", rightsRead},
+	{"/proc/cpuinfo", rightsRead}, // how many threads a codec starts
+	{"/dev/null", rightsDevice},
+	{"/dev/zero", rightsRead},
+	{"/dev/urandom", rightsRead}, // standard input of ffmpeg; seeds
 }
 
 // programRules allow the programs, and what the kernel loads them with, to be executed: nothing else is.

@@ -40,7 +40,7 @@ func (s support) lacks() error {
 	var missing []error
 	switch {
 	case s.landlock == 0:
-		missing = append(missing, errors.New("Landlock, which keeps engines from files that are not theirs: Linux 5.13 with lsm=landlock, not blocked by the container"))
+		missing = append(missing, errors.New("Landlock, which keeps engines from other files: Linux 6.2 with lsm=landlock, not blocked by the container"))
 	case s.landlock < minLandlock:
 		missing = append(missing, fmt.Errorf("Landlock ABI %d (this kernel has %d): Linux 6.2", minLandlock, s.landlock))
 	}

@@ -62,9 +62,11 @@ var allowedWith = []struct {
 		Name: "clone", Conditions: seccomp.ArgumentConditions{
 			{Argument: 0, Operation: seccomp.BitsSet, Value: unix.CLONE_VM},
 			{Argument: 0, Operation: seccomp.BitsNotSet, Value: namespaces},
-		}}},
+		},
+	}},
 	{"reading limits; setting one is the worker's", seccomp.NameWithConditions{
-		Name: "prlimit64", Conditions: seccomp.ArgumentConditions{{Argument: 2, Operation: seccomp.Equal, Value: 0}}}},
+		Name: "prlimit64", Conditions: seccomp.ArgumentConditions{{Argument: 2, Operation: seccomp.Equal, Value: 0}},
+	}},
 	{"naming threads", prctl(unix.PR_SET_NAME)},
 	{"ffmpeg must not outlive the engine", prctl(unix.PR_SET_PDEATHSIG)},
 	{"no_new_privs can only be set", prctl(unix.PR_SET_NO_NEW_PRIVS)},
