@@ -210,7 +210,7 @@ func TestC4Store(t *testing.T) {
 			w := newWorld(t)
 			proxy := newS3Proxy(t, w.s3.Endpoint)
 			w.s3URL = proxy.url()
-			jobs := max(60, faults*2)
+			jobs := faults * 2
 			switch c.variant {
 			case "cut at byte k":
 				proxy.cutEvery(9)

@@ -96,17 +96,14 @@ func newWorld(t *testing.T, redisArgs ...string) *world {
 	}
 	w.scratch = filepath.Join(w.dir, "scratch")
 	for _, name := range []string{"ninefold", "ninefold-engine", "ninefold-voice-engine"} {
-		data, err := os.ReadFile(filepath.Join(bin, name))
-		if errors.Is(err, os.ErrNotExist) && name != "ninefold-voice-engine" {
-			if os.Getenv("CI") == "true" {
-				t.Fatal("bin/" + name + " is not built: run make build")
-			}
+		err := bring(filepath.Join(bin, name), filepath.Join(w.dir, name))
+		if errors.Is(err, os.ErrNotExist) && name == "ninefold-voice-engine" {
+			continue // the other engine serves voice, too
+		}
+		if errors.Is(err, os.ErrNotExist) && os.Getenv("CI") != "true" {
 			t.Skip("bin/" + name + " is not built: run make build")
 		}
-		if err == nil {
-			err = os.WriteFile(filepath.Join(w.dir, name), data, 0o755)
-		}
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -127,6 +124,18 @@ func newWorld(t *testing.T, redisArgs ...string) *world {
 		w.rdb.Close()
 	})
 	return w
+}
+
+// bring gives a program a path of its own, by which its processes are known.
+func bring(from, to string) error {
+	if os.Link(from, to) == nil {
+		return nil
+	}
+	data, err := os.ReadFile(from) // another file system
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, 0o755)
 }
 
 func (w *world) bucket(name string) *s3store.Store {
