@@ -178,6 +178,9 @@ func (c *reprocessCmd) redoer(a *app, store, sources pipeline.Store) (redo redoF
 		if err != nil {
 			return nil, "", nil, err
 		}
+		if listening, err := client.Listening(a.ctx, queue.ClassBulk); err == nil && !listening {
+			fmt.Fprintln(a.stderr, "no worker listens to queue \"bulk\"; the messages wait. Start one with: ninefold worker")
+		}
 		return onQueue(client), "", func() { _ = client.Close() }, nil
 	}
 	svc, err := openService(a, c.EngineSettings, c.ModelSettings, sources, store, c.directory, c.key)
