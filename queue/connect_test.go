@@ -170,7 +170,7 @@ func redisCLI(t *testing.T, what, addr, want string, args ...string) {
 func TestRedisCluster(t *testing.T) {
 	var addrs []string
 	for range 3 {
-		addrs = append(addrs, pipelinetest.StartRedis(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000").Addr)
+		addrs = append(addrs, pipelinetest.StartRedis(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "15000").Addr)
 	}
 	create := append([]string{"--cluster", "create"}, addrs...)
 	if out, err := exec.CommandContext(t.Context(), "redis-cli", append(create, "--cluster-yes")...).CombinedOutput(); err != nil {
@@ -179,7 +179,11 @@ func TestRedisCluster(t *testing.T) {
 	for _, addr := range addrs {
 		redisCLI(t, "until the cluster stands", addr, "cluster_state:ok", "CLUSTER", "INFO")
 	}
-	roundTrip(t, config("redis-cluster://"+addrs[0]+","+addrs[1]))
+	cfg := config("redis-cluster://" + addrs[0] + "," + addrs[1])
+	for deadline := time.Now().Add(settle); queue.Check(t.Context(), cfg) != nil && time.Now().Before(deadline); { // every node has its own opinion
+		<-time.After(50 * time.Millisecond)
+	}
+	roundTrip(t, cfg)
 }
 
 func TestRedisURLs(t *testing.T) {
