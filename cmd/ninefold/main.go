@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+	kongcompletion "github.com/jotaen/kong-completion"
 
 	"github.com/ninefold/ninefold/transcode/sandbox"
 )
@@ -47,8 +48,11 @@ type cli struct {
 	Policy     policyCmd     `cmd:"" help:"Show the policy, and explain what it decides."`
 	Models     modelsCmd     `cmd:"" help:"Fetch, list and verify classifier models."`
 	Doctor     doctorCmd     `cmd:"" help:"Check what a deployment needs, one line each."`
+	Ready      readyCmd      `cmd:"" help:"Ask the worker on this machine whether it is ready, one line a check."`
 	Demo       demoCmd       `cmd:"" help:"Send one message through queue, worker, engine, classifier and store, and show what comes out."`
 	Settings   configCmd     `cmd:"" name:"config" help:"Print the settings in force, secrets hidden, as a configuration file."`
+	Completion completionCmd `cmd:"" help:"Print what a shell needs to complete command lines: bash, zsh or fish."`
+	Reference  referenceCmd  `cmd:"" help:"Print every command, flag and setting as Markdown."`
 }
 
 // app is what a command may use of the outside.
@@ -118,19 +122,32 @@ func report(err error, stderr io.Writer) int {
 const description = `The media worker behind direct messages.
 
 Exit: 0 every part ready, 1 our own trouble, 2 wrong usage or setting, 3 some part rejected, 4 the whole message rejected.
-Every flag is also an environment variable (NINEFOLD_ and its name, as --redis-url is NINEFOLD_REDIS_URL) and a key of --config.`
+Every setting, a flag below a heading, is also an environment variable (NINEFOLD_ and its name, as --redis-url is NINEFOLD_REDIS_URL) and a
+key of --config.`
 
 // helped is how kong's --help and --version end the parse.
 type helped struct{ code int }
 
 func newParser(c *cli, stdout, stderr io.Writer) (*kong.Kong, error) {
 	return kong.New(c,
-		kong.Name("ninefold"), kong.Description(description), defaults(), kong.DefaultEnvars("NINEFOLD"),
+		kong.Name("ninefold"), kong.Description(description), defaults(), kong.DefaultEnvars("NINEFOLD"), kong.PostBuild(noEnvars),
 		kong.Configuration(loadYAML), kong.Writers(stdout, stderr), kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
 		kong.Exit(func(code int) { panic(helped{code}) }),
 		kong.ExplicitGroups(groups()),
 	)
+}
+
+// noEnvars takes the environment variable away from what is no setting: NINEFOLD_JSON in an environment must not change what every command
+// prints. What holds a secret, or names its variable itself, keeps it.
+func noEnvars(k *kong.Kong) error {
+	return kong.Visit(k.Model, func(node kong.Visitable, next kong.Next) error {
+		f, ok := node.(*kong.Flag)
+		if ok && f.Group == nil && !f.Tag.Has("secret") && !f.Tag.Has("env") {
+			f.Envs, f.Value.Tag.Envs = nil, nil
+		}
+		return next(nil)
+	})
 }
 
 func parse(parser *kong.Kong, args []string, stderr io.Writer) (command *kong.Context, code int, done bool) {
@@ -139,6 +156,7 @@ func parse(parser *kong.Kong, args []string, stderr io.Writer) (command *kong.Co
 			code, done = h.code, true
 		}
 	}()
+	kongcompletion.Register(parser) // answers a shell that asks, and ends
 	command, err := parser.Parse(args)
 	if err != nil {
 		fmt.Fprintf(stderr, "ninefold: %v\nTry 'ninefold --help'.\n", err)

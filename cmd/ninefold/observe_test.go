@@ -256,6 +256,9 @@ func holdsHealth(t *testing.T, o observed) {
 			t.Errorf("%s: %+v", c.Name, c)
 		}
 	}
+	if r := call(t.Context(), "ready", "--admin-addr", o.admin).want(t, exitOK); !strings.Contains(r.stdout, "OK    sandbox") {
+		t.Errorf("ninefold ready: %s", r.stdout)
+	}
 	if code != http.StatusOK || !a.Ready || !slices.Equal(names, []string{"redis", "store", "model", "sandbox"}) {
 		t.Errorf("%d %+v", code, a)
 	}

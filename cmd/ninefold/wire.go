@@ -10,10 +10,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/ninefold/ninefold/moderation"
+	"github.com/ninefold/ninefold/moderation/models"
 	"github.com/ninefold/ninefold/moderation/onnx"
 	"github.com/ninefold/ninefold/pipeline"
 	"github.com/ninefold/ninefold/pipeline/audience"
@@ -168,6 +170,9 @@ func (s AudienceSettings) open() (*audience.Directory, error) {
 }
 
 func (m ModelSettings) openModel(a *app) (*onnx.Classifier, error) {
+	if known := models.Installed(m.ModelsDir); len(known) > 0 && !slices.Contains(known, m.Model) {
+		return nil, &exitError{exitUsage, fmt.Errorf("--model %s is not in %s; there are: %s, none", m.Model, m.ModelsDir, strings.Join(known, ", "))}
+	}
 	c, err := onnx.Open(a.ctx, onnx.Options{ModelDir: filepath.Join(m.ModelsDir, m.Model), Library: m.Onnx})
 	if err != nil {
 		return nil, fmt.Errorf("classifier: %w; fetch it with \"ninefold models fetch\", or set --models-dir, --model or --onnxruntime", err)

@@ -13,6 +13,7 @@ package models
 
 import (
 	_ "embed"
+	"path/filepath"
 
 	"github.com/ninefold/ninefold/moderation"
 )
@@ -80,4 +81,17 @@ func nsfwjs(id string, side int, selfTest []moderation.SelfTest) moderation.Mani
 func thresholds() moderation.Thresholds {
 	t := moderation.Threshold{Low: 0.3, High: 0.5}
 	return moderation.Thresholds{Explicit: t, Drawn: t, Suggestive: t}
+}
+
+// Installed lists the ids of the models that lie in dir, with a manifest, sorted; nil where it cannot be read.
+func Installed(dir string) []string {
+	found, err := filepath.Glob(filepath.Join(dir, "*", "manifest.json"))
+	if err != nil {
+		return nil
+	}
+	var ids []string
+	for _, path := range found {
+		ids = append(ids, filepath.Base(filepath.Dir(path)))
+	}
+	return ids
 }

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// An environment variable means one thing: what two commands read from the same one is the same setting, and a command's own switch reads none.
+func TestEnvironmentNames(t *testing.T) {
+	help := map[string]string{}
+	for _, command := range parserOf(t, &cli{}).Model.Leaves(false) {
+		for _, f := range command.Flags {
+			if f.Name == "json" && len(f.Envs) > 0 {
+				t.Errorf("%s --json reads %v", command.Path(), f.Envs)
+			}
+			for _, env := range f.Envs {
+				if f.Group == nil {
+					continue
+				}
+				if was, ok := help[env]; ok && was != f.Target.Type().String() {
+					t.Errorf("%s is a %s for %s and a %s elsewhere", env, f.Target.Type(), command.Path(), was)
+				}
+				help[env] = f.Target.Type().String()
+			}
+		}
+	}
+	if help["NINEFOLD_REDIS_URL"] == "" || help["NINEFOLD_ADMIN_TOKEN"] == "" {
+		t.Errorf("settings have lost their variables: %v", help)
+	}
+	t.Setenv("NINEFOLD_JSON", "true")
+	if r := call(t.Context(), "models", "list").want(t, exitOK); strings.HasPrefix(r.stdout, "{") {
+		t.Errorf("NINEFOLD_JSON changes what is printed: %s", r.stdout)
+	}
+}
+
+// The reference holds every command, flag and setting that the help shows.
+func TestReference(t *testing.T) {
+	text := call(t.Context(), "reference").want(t, exitOK).stdout
+	n := 0
+	for _, command := range parserOf(t, &cli{}).Model.Leaves(true) {
+		if !strings.Contains(text, "\n## "+command.Summary()+"\n\n"+command.Help+"\n") {
+			t.Errorf("no command %s", command.Summary())
+		}
+		for _, f := range command.Flags {
+			if n++; !strings.Contains(text, "| `--"+f.Name+"` |") {
+				t.Errorf("%s: no flag --%s", command.Path(), f.Name)
+			}
+		}
+	}
+	if n < 50 {
+		t.Errorf("the model has %d flags: the test looked at nothing", n)
+	}
+}
+
+// A shell that asks, by the variables that bash sets, gets the commands and flags there are; each shell gets its lines of set-up.
+func TestCompletion(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		if r := call(t.Context(), "completion", shell, "--code").want(t, exitOK); !strings.Contains(r.stdout, "complete") {
+			t.Errorf("%s: %s", shell, r.stdout)
+		}
+	}
+	for line, want := range map[string]string{
+		"ninefold qua": "quarantine", "ninefold worker --admin-": "--admin-token", "ninefold submit --w": "--wait", "ninefold worker --sandbox ": "required",
+	} {
+		t.Setenv("COMP_LINE", line)
+		if r := call(t.Context()).want(t, exitOK); !strings.Contains(r.stdout, want) {
+			t.Errorf("%q completes to %q, want %q among them", line, r.stdout, want)
+		}
+	}
+}
+
+// A model that is not there is wrong usage, and the answer names those that are.
+func TestUnknownModel(t *testing.T) {
+	setUp(t)
+	r := call(t.Context(), "classify", "x.jpg", "--model", "nope").want(t, exitUsage)
+	if !strings.Contains(r.stderr, "--model nope") || !strings.Contains(r.stderr, "nsfwjs-mobilenet-v2, ") {
+		t.Errorf("stderr: %s", r.stderr)
+	}
+}
+
+// Without a worker there is nobody to be ready, and the answer says what to look at.
+func TestReadyWithoutAWorker(t *testing.T) {
+	r := call(t.Context(), "ready", "--admin-addr", "127.0.0.1:1").want(t, exitTrouble)
+	if !strings.Contains(r.stderr, "--admin-addr") {
+		t.Errorf("stderr: %s", r.stderr)
+	}
+	call(t.Context(), "ready", "--admin-addr", "nonsense").want(t, exitUsage)
+}
