@@ -27,41 +27,32 @@ type Observers []Observer
 
 var _ Observer = Observers(nil)
 
-// Job tells all.
+// Job tells all, each inside the one before.
 func (all Observers) Job(ctx context.Context, job Job) (context.Context, func(Manifest, error)) {
-	ends := make([]func(Manifest, error), len(all))
-	for i, o := range all {
-		ctx, ends[i] = o.Job(ctx, job)
+	if len(all) == 0 {
+		return ctx, func(Manifest, error) {}
 	}
-	return ctx, func(m Manifest, err error) {
-		for _, end := range ends {
-			end(m, err)
-		}
-	}
+	ctx, end := all[0].Job(ctx, job)
+	ctx, inner := all[1:].Job(ctx, job)
+	return ctx, func(m Manifest, err error) { inner(m, err); end(m, err) }
 }
 
-// Item tells all.
+// Item tells all, each inside the one before.
 func (all Observers) Item(ctx context.Context, item Item) (context.Context, func(ItemEnd)) {
-	ends := make([]func(ItemEnd), len(all))
-	for i, o := range all {
-		ctx, ends[i] = o.Item(ctx, item)
+	if len(all) == 0 {
+		return ctx, func(ItemEnd) {}
 	}
-	return ctx, func(e ItemEnd) {
-		for _, end := range ends {
-			end(e)
-		}
-	}
+	ctx, end := all[0].Item(ctx, item)
+	ctx, inner := all[1:].Item(ctx, item)
+	return ctx, func(e ItemEnd) { inner(e); end(e) }
 }
 
-// Stage tells all.
+// Stage tells all, each inside the one before.
 func (all Observers) Stage(ctx context.Context, kind Kind, name string) (context.Context, func(error)) {
-	ends := make([]func(error), len(all))
-	for i, o := range all {
-		ctx, ends[i] = o.Stage(ctx, kind, name)
+	if len(all) == 0 {
+		return ctx, func(error) {}
 	}
-	return ctx, func(err error) {
-		for _, end := range ends {
-			end(err)
-		}
-	}
+	ctx, end := all[0].Stage(ctx, kind, name)
+	ctx, inner := all[1:].Stage(ctx, kind, name)
+	return ctx, func(err error) { inner(err); end(err) }
 }

@@ -49,9 +49,15 @@ func (it *itemRun) scratchFull(e *Error) *Error {
 	if e.Code.Trouble() || it.file.SHA256 == "" {
 		return nil
 	}
-	var fs syscall.Statfs_t
-	if syscall.Statfs(it.ws.Dir(), &fs) != nil || fs.Bavail*uint64(fs.Bsize) >= minScratch {
+	if free, known := freeSpace(it.ws.Dir()); !known || free >= minScratch {
 		return nil
 	}
 	return Trouble(CodeInternal, it.stage, fmt.Errorf("scratch: %w; the engine's own answer was: %w", syscall.ENOSPC, e))
+}
+
+// freeSpace returns what an unprivileged user may still write below dir, bytes.
+func freeSpace(dir string) (free uint64, known bool) {
+	var fs syscall.Statfs_t
+	err := syscall.Statfs(dir, &fs)
+	return fs.Bavail * uint64(fs.Bsize), err == nil
 }

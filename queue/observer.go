@@ -29,15 +29,12 @@ type Observers []Observer
 
 var _ Observer = Observers(nil)
 
-// Attempt tells all.
+// Attempt tells all, each inside the one before.
 func (all Observers) Attempt(ctx context.Context, class Class, jobID string) (context.Context, func(string, error)) {
-	ends := make([]func(string, error), len(all))
-	for i, o := range all {
-		ctx, ends[i] = o.Attempt(ctx, class, jobID)
+	if len(all) == 0 {
+		return ctx, func(string, error) {}
 	}
-	return ctx, func(outcome string, err error) {
-		for _, end := range ends {
-			end(outcome, err)
-		}
-	}
+	ctx, end := all[0].Attempt(ctx, class, jobID)
+	ctx, inner := all[1:].Attempt(ctx, class, jobID)
+	return ctx, func(outcome string, err error) { inner(outcome, err); end(outcome, err) }
 }

@@ -136,7 +136,8 @@ func (r row) print(w io.Writer, n note, start float64) (missed int) {
 		bare = verdict(ratio(r.ours, r.bare, 0), mostOfBare)
 	}
 	fmt.Fprintf(w, "%-14s %7.3f %7.3f %7.3f   %-18s %-14s %-18s %-18s %.0f, %.0f, %.0f\n", n.label,
-		median(r.ours), median(r.bare), median(r.usual), bare, fmt.Sprintf("%+.0f ms", 1000*median(differences(r.ours, r.bare))), fmt.Sprintf("%.2f", ratio(r.ours, r.bare, start)),
+		median(r.ours), median(r.bare), median(r.usual), bare,
+		fmt.Sprintf("%+.0f ms", 1000*median(differences(r.ours, r.bare))), fmt.Sprintf("%.2f", ratio(r.ours, r.bare, start)),
 		verdict(ratio(r.ours, r.usual, 0), mostOfUsual), r.peak[0], r.peak[1], r.peak[2])
 	return missed
 }
