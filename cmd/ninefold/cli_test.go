@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -26,6 +28,14 @@ func TestEnvironmentNames(t *testing.T) {
 	}
 	if help["NINEFOLD_REDIS_URL"] == "" || help["NINEFOLD_ADMIN_TOKEN"] == "" {
 		t.Errorf("settings have lost their variables: %v", help)
+	}
+	file := filepath.Join(t.TempDir(), "ninefold.yaml")
+	if err := os.WriteFile(file, []byte("attempts: 7\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("NINEFOLD_CONFIG", file)
+	if r := call(t.Context(), "config").want(t, exitOK); !strings.Contains(r.stdout, "attempts: 7") {
+		t.Errorf("NINEFOLD_CONFIG is not read: %s", r.stdout)
 	}
 	t.Setenv("NINEFOLD_JSON", "true")
 	if r := call(t.Context(), "models", "list").want(t, exitOK); strings.HasPrefix(r.stdout, "{") {

@@ -21,7 +21,7 @@ import (
 type devCmd struct {
 	Addr  string `help:"Address of the console; one that others can reach needs a token." default:"127.0.0.1:9900" placeholder:"HOST:PORT"`
 	Token string `help:"Opens the console, 16 characters or more. Set it in the environment." json:"-" secret:""`
-	Store string `help:"Directory of uploads and parts; they stay there." default:"ninefold-store" placeholder:"DIR"`
+	Store string `env:"NINEFOLD_STORE" help:"Directory of uploads and parts; they stay there." default:"ninefold-store" placeholder:"DIR"`
 
 	EngineSettings `embed:"" group:"engine"`
 	ModelSettings  `embed:"" group:"models"`

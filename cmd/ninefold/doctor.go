@@ -70,6 +70,11 @@ func (c *doctorCmd) print(w io.Writer, d diagnosis) error {
 	if c.JSON {
 		return json.NewEncoder(w).Encode(d)
 	}
+	return d.write(w)
+}
+
+// write is the line for people.
+func (d diagnosis) write(w io.Writer) error {
 	state := "OK  "
 	switch {
 	case !d.OK:

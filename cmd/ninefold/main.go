@@ -32,7 +32,7 @@ const (
 
 // cli is the one declaration of commands, flags, environment variables and configuration keys.
 type cli struct {
-	Config  kong.ConfigFlag  `short:"c" help:"YAML file of settings; keys are flag names, dashes may be nesting." placeholder:"FILE"`
+	Config  kong.ConfigFlag  `short:"c" env:"NINEFOLD_CONFIG" help:"YAML file of settings; keys are flag names, dashes may be nesting." placeholder:"FILE"`
 	Version kong.VersionFlag `env:"-" help:"Print the version and exit."`
 	Log     LogSettings      `embed:"" prefix:"log-" group:"log"`
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/ninefold/ninefold/moderation/models"
@@ -59,12 +60,17 @@ func (c *modelsListCmd) Run(a *app) error {
 }
 
 type modelsVerifyCmd struct {
-	Dir string `env:"NINEFOLD_MODELS_DIR" help:"Where they are." default:"${models}" placeholder:"DIR"`
+	Dir  string `env:"NINEFOLD_MODELS_DIR" help:"Where they are." default:"${models}" placeholder:"DIR"`
+	JSON bool   `help:"One JSON object a line."`
 }
 
 func (c *modelsVerifyCmd) Run(a *app) error {
 	entries, err := models.Verify(c.Dir)
 	for _, e := range entries {
+		if c.JSON {
+			err = errors.Join(err, json.NewEncoder(a.stdout).Encode(e))
+			continue
+		}
 		fmt.Fprintf(a.stdout, "%-24s sha256:%s\n", e.ID, e.Model)
 	}
 	return err

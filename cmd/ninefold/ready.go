@@ -13,7 +13,7 @@ import (
 
 // readyCmd asks a worker on this machine whether it is ready: what a container's health check runs where there is no curl.
 type readyCmd struct {
-	AdminAddr string        `env:"NINEFOLD_ADMIN_ADDR" help:"Address of the worker's own pages; :9090 is this machine's." default:":9090" placeholder:"HOST:PORT"`
+	AdminAddr string        `env:"NINEFOLD_ADMIN_ADDR" help:"Where the worker's own pages are." default:":9090" placeholder:"HOST:PORT"`
 	Timeout   time.Duration `help:"How long the answer may take." default:"5s"`
 	JSON      bool          `help:"Print the worker's answer as JSON."`
 }
@@ -36,8 +36,7 @@ func (c *readyCmd) Run(a *app) error {
 		err = printJSON(a.stdout, answer)
 	} else {
 		for _, r := range answer.Checks {
-			d := diagnosis{Name: r.Name, OK: r.OK, Detail: r.Detail}
-			if err = (&doctorCmd{}).print(a.stdout, d); err != nil {
+			if err = (diagnosis{Name: r.Name, OK: r.OK, Detail: r.Detail}).write(a.stdout); err != nil {
 				break
 			}
 		}

@@ -62,7 +62,8 @@ func (c *workerCmd) Run(a *app) error {
 		return errors.Join(err, server.Shutdown(a.ctx))
 	}
 	defer pages.Close()
-	cfg.Log.Info("worker starts", slog.String("version", version), slog.String("store", c.Store), slog.String("model", c.Model), slog.String("admin", pages.addr))
+	cfg.Log.Info("worker starts", slog.String("version", version), slog.String("store", c.Store), slog.String("model", c.Model),
+		slog.String("admin", pages.addr))
 	return server.Run(a.ctx)
 }
 
