@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 )
@@ -14,6 +15,7 @@ import (
 type desk struct {
 	t     *testing.T
 	a     *admission
+	mu    sync.Mutex // of in and leave: one exit may let several in at once
 	in    []string
 	leave map[string]func()
 	quit  map[string]context.CancelFunc
@@ -28,6 +30,8 @@ func (d *desk) enter(name string) {
 		if err != nil {
 			return
 		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
 		d.in, d.leave[name] = append(d.in, name), leave
 	}()
 	synctest.Wait()
@@ -35,8 +39,8 @@ func (d *desk) enter(name string) {
 
 func (d *desk) exit(name string) {
 	d.leave[name]()
-	d.in = slices.DeleteFunc(d.in, func(s string) bool { return s == name })
 	synctest.Wait()
+	d.in = slices.DeleteFunc(d.in, func(s string) bool { return s == name })
 }
 
 // Each script is a list of steps: "+voice1" asks to enter, "-voice1" leaves, "!voice1" gives up waiting. want is who is in at the end.
