@@ -21,7 +21,7 @@ VERSION ?= $(or $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/nul
 LDFLAGS := -X main.version=$(VERSION)
 
 # Packages that compute for minutes under the race detector, or spend their time in C: tested without it. Every other one has it.
-SLOW_UNDER_RACE := cmd/|moderation/onnx|moderation/tfjs|transcode/ffmpeg|transcode/raster|transcode/vips
+SLOW_UNDER_RACE := cmd/|moderation/onnx|moderation/tfjs|transcode/ffmpeg|transcode/raster|transcode/sandbox|transcode/vips
 TIMEOUT := 10m
 
 .PHONY: help
