@@ -271,3 +271,16 @@ func (u *Unavailable) Screen(context.Context, *pipeline.Workspace, pipeline.Look
 
 // Model is the zero ModelRef.
 func (u *Unavailable) Model() pipeline.ModelRef { return pipeline.ModelRef{} }
+
+// Off is a Moderator where classifying is switched off: nothing is scored, nothing is waited for, and everything is of unknown level.
+type Off struct{}
+
+var _ pipeline.Moderator = Off{}
+
+// Screen skips.
+func (Off) Screen(context.Context, *pipeline.Workspace, pipeline.Looks) (pipeline.Facts, error) {
+	return pipeline.Facts{Status: pipeline.Skipped, Level: pipeline.LevelUnknown}, nil
+}
+
+// Model is the zero ModelRef.
+func (Off) Model() pipeline.ModelRef { return pipeline.ModelRef{} }

@@ -329,6 +329,22 @@ func TestUnavailable(t *testing.T) {
 	wantUnavailable(t, got, err)
 }
 
+// Switched off is not broken: nothing is waited for, and unknown is still never clear.
+func TestOffSkipsAndKnowsNothing(t *testing.T) {
+	facts, err := Off{}.Screen(t.Context(), nil, pipeline.Looks{})
+	if err != nil || facts.Status != pipeline.Skipped {
+		t.Errorf("%+v, %v", facts, err)
+	}
+	policy, err := NewPolicy(DefaultConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	teen := pipeline.Recipient{ID: "r", AgeBand: pipeline.Teen, Contact: pipeline.ContactAccepted, NudityFilter: pipeline.FilterOff}
+	if d := policy.Decide(facts, pipeline.KindPhoto, pipeline.Sender{ID: "s", AgeBand: pipeline.Adult}, teen); d.Action != pipeline.Withhold {
+		t.Errorf("unscanned, a teenager gets it: %+v", d)
+	}
+}
+
 func TestScreenerKeepsTheContract(t *testing.T) {
 	s, err := NewScreener(&markClassifier{}, DefaultScreenConfig())
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -240,6 +241,9 @@ func validateID(field, id string) error {
 func validateText(field, s string, maxRunes int) error {
 	if !utf8.ValidString(s) {
 		return Refuse(CodeInvalidJob, "%s: not valid UTF-8", field)
+	}
+	if strings.ContainsRune(s, 0) { // databases refuse it, and no text needs it
+		return Refuse(CodeInvalidJob, "%s: holds a NUL character; remove it", field)
 	}
 	if n := utf8.RuneCountInString(s); n > maxRunes {
 		return Refuse(CodeInvalidJob, "%s: at most %d characters, got %d", field, maxRunes, n)

@@ -122,6 +122,7 @@ func TestDecodeJobRefuses(t *testing.T) {
 		{"ten photos", tail, items(visual(10)...), pipeline.CodeTooManyItems, "items"},
 		{"two voice notes", tail, items("voice", "voice"), pipeline.CodeTooManyItems, "items"},
 		{"eleven of any kind", tail, items(append(visual(9), "voice", "auto")...), pipeline.CodeTooManyItems, "items"},
+		{"caption with NUL", "two from the lake", `two\u0000`, pipeline.CodeInvalidJob, "caption: holds a NUL"},
 		{"expires_at no time", `"caption": "two`, `"expires_at": "tomorrow", "caption": "two`, pipeline.CodeInvalidJob, "expires_at"},
 		{"expires_at a number", `"caption": "two`, `"expires_at": 17, "caption": "two`, pipeline.CodeInvalidJob, "expires_at"},
 		{"a number for a string", `"m_1"`, `7`, pipeline.CodeInvalidJob, "message_id"},

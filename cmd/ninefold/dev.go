@@ -81,9 +81,9 @@ func (c *devCmd) run(a *app, cfg queue.Config, svc *service, store pipeline.Stor
 	return together(a.ctx, server.Run, func(ctx context.Context) error { return queue.Subscribe(ctx, cfg, told(a)) })
 }
 
-// together runs both until ctx ends or one of them does.
-func together(ctx context.Context, one, other func(context.Context) error) error {
-	ctx, cancel := context.WithCancel(ctx)
+// together runs both until parent ends or one of them does. To be told to stop, even while starting, is no trouble.
+func together(parent context.Context, one, other func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
 	ended := make(chan error, 2)
 	for _, f := range []func(context.Context) error{one, other} {
@@ -92,7 +92,11 @@ func together(ctx context.Context, one, other func(context.Context) error) error
 			ended <- f(ctx)
 		}()
 	}
-	return errors.Join(<-ended, <-ended)
+	err := errors.Join(<-ended, <-ended)
+	if parent.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
 
 // told prints a line for every finished message: the event that a messaging product would receive.

@@ -108,7 +108,7 @@ func TestKeyFramesSpareTheTranscode(t *testing.T) {
 			if err := writeJSON(filepath.Join(dir, "job.json"), job); err != nil {
 				t.Fatal(err)
 			}
-			args := append([]string{"process", "--job", filepath.Join(dir, "job.json"), "--out", filepath.Join(dir, "out"), "--json", "--log-level", "info"}, model...)
+			args := append([]string{"process", "--job", filepath.Join(dir, "job.json"), "--out", filepath.Join(dir, "out"), "--json", "--log-level", "debug"}, model...)
 			r := call(t.Context(), args...)
 			var m pipeline.Manifest
 			if err := json.Unmarshal([]byte(r.stdout), &m); err != nil || len(m.Parts) != 1 {

@@ -61,8 +61,10 @@ func (c *policyShowCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "# %s; save what is above the table as a file for --policy\n%s", policy.Ref().Digest, text)
-	printRows(a.stdout, rowViews(policy))
+	var rows bytes.Buffer
+	printRows(&rows, rowViews(policy))
+	comment := strings.ReplaceAll(strings.TrimSuffix(rows.String(), "\n"), "\n", "\n# ")
+	fmt.Fprintf(a.stdout, "# %s; this is a file for --policy, the table a comment in it\n%s\n# %s\n", policy.Ref().Digest, text, comment)
 	return nil
 }
 

@@ -91,7 +91,7 @@ func openService(a *app, e EngineSettings, m ModelSettings, sources pipeline.Sou
 // moderator opens the classifier, or the moderator that knows nothing. side is the model's input side in pixels.
 func (s *service) moderator(a *app, m ModelSettings, policy moderation.Config) (pipeline.Moderator, int, error) {
 	if m.Model == "none" {
-		return moderation.NewUnavailable(errors.New("no classifier is configured")), 0, nil
+		return moderation.Off{}, 0, nil
 	}
 	c, err := m.openModel(a)
 	if err != nil {

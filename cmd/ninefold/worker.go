@@ -80,6 +80,7 @@ func (c *workerCmd) pages(a *app, cfg queue.Config, server *queue.Server, svc *s
 	w.metrics.Watch(client.Load, server.Admission)
 	pages := console.New(consoleConfig(client, store, svc, c.ModelSettings, cfg.Log))
 	mounts := append(probes(c.health(a, client, svc, store, sources), w.metrics.Handler(cfg.Log)),
+		mount{pattern: "GET /{$}", token: true, handler: http.RedirectHandler("/console/", http.StatusSeeOther)},
 		mount{pattern: "/console/", token: true, handler: http.StripPrefix("/console", pages)}, // read-only: no store for uploads
 		mount{pattern: queuesPath + "/", token: true, handler: readOnly(queues)},
 	)

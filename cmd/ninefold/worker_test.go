@@ -263,6 +263,10 @@ func TestConfig(t *testing.T) {
 	if !strings.Contains(r.stderr, "parallle") {
 		t.Errorf("an unknown setting is not named: %s", r.stderr)
 	}
+	write("drain: 5\n")
+	if r := call(t.Context(), "config", "--config", file).want(t, exitUsage); !strings.Contains(r.stderr, "drain: want a duration with its unit") {
+		t.Errorf("a duration without a unit: %s", r.stderr)
+	}
 	write("engine-warm: many\n")
 	r = call(t.Context(), "config", "--config", file).want(t, exitUsage)
 	if !strings.Contains(r.stderr, "engine-warm") {

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 	kongyaml "github.com/alecthomas/kong-yaml"
@@ -103,7 +105,11 @@ func (y *yamlSettings) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag)
 			return nil, nil // flag, environment, file: in this order
 		}
 	}
-	return y.Resolver.Resolve(ctx, &kong.Path{App: ctx.Model}, flag)
+	value, err := y.Resolver.Resolve(ctx, &kong.Path{App: ctx.Model}, flag)
+	if _, text := value.(string); err == nil && value != nil && !text && flag.Target.Type() == reflect.TypeFor[time.Duration]() {
+		return nil, fmt.Errorf("configuration: %s: want a duration with its unit, as 30s or 24h", flag.Name) // kong would read nanoseconds
+	}
+	return value, err
 }
 
 // Validate refuses keys that are no setting.
