@@ -66,7 +66,7 @@ var _ pipeline.Moderator = (*Screener)(nil)
 // NewScreener returns a Screener over c, which stays the caller's to close.
 func NewScreener(c Classifier, config ScreenConfig) (*Screener, error) {
 	if c == nil {
-		return nil, errors.New("screen: no classifier; use NewUnavailable to run without one")
+		return nil, errors.New("screen: no classifier; use Off to run without one")
 	}
 	if err := config.Validate(); err != nil {
 		return nil, err

@@ -88,12 +88,15 @@ const (
 )
 
 // assemble makes the manifest from the parts and the decisions about them.
-func (r *run) assemble(parts []Part) Manifest {
+func (r *run) assemble(parts []Part) Manifest { return r.manifestOf(withinCounts(parts), r.deliver) }
+
+// manifestOf makes the manifest from parts that are within the limits and from what deliver decides for each recipient by number.
+func (r *run) manifestOf(parts []Part, deliver func(recipient int, parts []Part) Delivery) Manifest {
 	m := r.head()
-	m.Parts = withinCounts(parts)
+	m.Parts = parts
 	r.rulings = nil
 	for i := range r.job.Recipients {
-		m.Deliveries = append(m.Deliveries, r.deliver(i, m.Parts))
+		m.Deliveries = append(m.Deliveries, deliver(i, m.Parts))
 	}
 	m.Parts = dropRefused(m.Parts, m.Deliveries)
 	m.SenderNotices = r.senderNotices(m)

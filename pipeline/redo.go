@@ -329,17 +329,9 @@ func (it *itemRun) look(ctx context.Context) (*Facts, error) {
 
 // reassemble makes the manifest of parts that were made again and parts that were held.
 func (r *redo) reassemble(parts []Part) Manifest {
-	m := r.head()
-	m.Parts = withinCounts(parts)
-	r.takeStricter(m.Parts)
-	r.rulings = nil
-	for i := range r.job.Recipients {
-		m.Deliveries = append(m.Deliveries, r.redeliver(i, m.Parts))
-	}
-	m.Parts = dropRefused(m.Parts, m.Deliveries)
-	m.SenderNotices = r.senderNotices(m)
-	m.Status, m.Error = conclude(m.Parts)
-	return m
+	parts = withinCounts(parts)
+	r.takeStricter(parts)
+	return r.manifestOf(parts, r.redeliver)
 }
 
 // takeStricter gives a held part the facts that the model in use found, where they keep it from somebody more than its own do.
