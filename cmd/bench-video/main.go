@@ -30,7 +30,6 @@ const (
 
 func main() { os.Exit(exitCode()) }
 
-// exitCode is 0 when every limit held, 1 when one was missed, 2 when nothing could be measured.
 func exitCode() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -39,16 +38,8 @@ func exitCode() int {
 	models := flag.String("models", "bin/models", "directory of the classifier's models")
 	flag.Parse()
 	b := &bench{out: os.Stdout, rounds: *rounds}
-	if err := b.run(ctx, *engine, *models); err != nil {
-		fmt.Fprintln(os.Stderr, "bench-video:", err)
-		return 2
-	}
-	if b.missed > 0 {
-		fmt.Printf("\nbench-video: %d limits missed\n", b.missed)
-		return 1
-	}
-	fmt.Println("\nbench-video: every limit held")
-	return 0
+	err := b.run(ctx, *engine, *models)
+	return measure.Conclude("bench-video", b.missed, err)
 }
 
 // bench is one measurement.

@@ -76,7 +76,7 @@ func (o *ours) video(ctx context.Context, clip, method string) error {
 		return err
 	}
 	defer proc.Close()
-	f, err := o.stage(ws, clip)
+	f, err := measure.Stage(ws, clip, o.profile.Video.MaxBytes)
 	if err != nil {
 		return err
 	}
@@ -89,19 +89,6 @@ func (o *ours) video(ctx context.Context, clip, method string) error {
 		return errors.Join(err, fmt.Errorf("facts %s", facts.Status))
 	}
 	return proc.Verify(ctx, r)
-}
-
-func (o *ours) stage(ws *pipeline.Workspace, clip string) (pipeline.File, error) {
-	src, err := os.Open(clip)
-	if err != nil {
-		return pipeline.File{}, err
-	}
-	defer src.Close()
-	info, err := src.Stat()
-	if err != nil {
-		return pipeline.File{}, err
-	}
-	return pipeline.StageFile(ws, "in/0", src, info.Size(), o.profile.Video.MaxBytes)
 }
 
 func render(ctx context.Context, proc pipeline.Processor, f pipeline.File, method string) (*pipeline.Rendered, pipeline.Looks, error) {

@@ -33,7 +33,6 @@ const (
 
 func main() { os.Exit(exitCode()) }
 
-// exitCode is 0 when every limit held, 1 when one was missed, 2 when nothing could be measured.
 func exitCode() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -42,16 +41,7 @@ func exitCode() int {
 	only := flag.String("only", "", "measure only the notes whose label begins so, such as 75")
 	flag.Parse()
 	missed, err := run(ctx, os.Stdout, *rounds, *engine, *only)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench-voice:", err)
-		return 2
-	}
-	if missed > 0 {
-		fmt.Printf("\nbench-voice: %d limits missed\n", missed)
-		return 1
-	}
-	fmt.Println("\nbench-voice: every limit held")
-	return 0
+	return measure.Conclude("bench-voice", missed, err)
 }
 
 func run(ctx context.Context, w io.Writer, rounds int, engine, only string) (missed int, err error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 
 	"github.com/ninefold/ninefold/pipeline"
 	"github.com/ninefold/ninefold/pipeline/measure"
@@ -49,25 +48,12 @@ func (o *ours) message(ctx context.Context, fn func(*pipeline.Workspace, pipelin
 // note takes one message from its file to verified renditions.
 func (o *ours) note(ctx context.Context, n note) error {
 	return o.message(ctx, func(ws *pipeline.Workspace, proc pipeline.Processor) error {
-		f, err := stage(ws, n.path)
+		f, err := measure.Stage(ws, n.path, transcode.DefaultProfile().Voice.MaxBytes)
 		if err != nil {
 			return err
 		}
 		return process(ctx, proc, f)
 	})
-}
-
-func stage(ws *pipeline.Workspace, path string) (pipeline.File, error) {
-	src, err := os.Open(path)
-	if err != nil {
-		return pipeline.File{}, err
-	}
-	defer src.Close()
-	info, err := src.Stat()
-	if err != nil {
-		return pipeline.File{}, err
-	}
-	return pipeline.StageFile(ws, "in/0", src, info.Size(), transcode.DefaultProfile().Voice.MaxBytes)
 }
 
 func process(ctx context.Context, proc pipeline.Processor, f pipeline.File) error {
