@@ -39,7 +39,7 @@ func exitCode() int {
 	flag.Parse()
 	b := &bench{out: os.Stdout, rounds: *rounds}
 	err := b.run(ctx, *engine, *models)
-	return measure.Conclude("bench-video", b.missed, err)
+	return measure.Conclude(os.Stdout, "bench-video", b.missed, err)
 }
 
 // bench is one measurement.

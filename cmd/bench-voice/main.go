@@ -41,7 +41,7 @@ func exitCode() int {
 	only := flag.String("only", "", "measure only the notes whose label begins so, such as 75")
 	flag.Parse()
 	missed, err := run(ctx, os.Stdout, *rounds, *engine, *only)
-	return measure.Conclude("bench-voice", missed, err)
+	return measure.Conclude(os.Stdout, "bench-voice", missed, err)
 }
 
 func run(ctx context.Context, w io.Writer, rounds int, engine, only string) (missed int, err error) {

@@ -2,23 +2,24 @@ package measure
 
 import (
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/ninefold/ninefold/pipeline"
 )
 
-// Conclude tells how the benchmark called name ended, and returns its exit code: 0 when every limit held, 1 when one was missed, 2 when
+// Conclude tells w how the benchmark called name ended, and returns its exit code: 0 when every limit held, 1 when one was missed, 2 when
 // nothing could be measured.
-func Conclude(name string, missed int, err error) int {
+func Conclude(w io.Writer, name string, missed int, err error) int {
 	switch {
 	case err != nil:
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		return 2
 	case missed > 0:
-		fmt.Printf("\n%s: %d limits missed\n", name, missed)
+		fmt.Fprintf(w, "\n%s: %d limits missed\n", name, missed)
 		return 1
 	}
-	fmt.Printf("\n%s: every limit held\n", name)
+	fmt.Fprintf(w, "\n%s: every limit held\n", name)
 	return 0
 }
 
