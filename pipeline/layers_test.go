@@ -40,6 +40,7 @@ var layers = map[string]int{
 	"pipeline/audience":     2,
 	"pipeline/browsertest":  2,
 	"pipeline/s3store":      2,
+	"pipeline/tracetest":    2,
 	"queue":                 2,
 	"transcode/ffmpeg":      2,
 	"transcode/raster":      2,
@@ -67,6 +68,9 @@ var shared = []string{"golang.org/x/"}
 // starters are the packages that may start a process, beside the programs of cmd: the engine's pool, the runner of ffmpeg, the fetcher
 // of the models (npm), and what starts a browser or a server for a test (only tests import those).
 var starters = []string{"moderation/models", "pipeline/browsertest", "pipeline/pipelinetest", "transcode/ffmpeg", "transcode/sandbox"}
+
+// testOnly are the packages that only tests may import.
+var testOnly = []string{"pipeline/browsertest", "pipeline/pipelinetest", "pipeline/tracetest"}
 
 // startCalls are the ways around os/exec.
 var startCalls = []string{"os.StartProcess", "syscall.Exec", "syscall.ForkExec", "syscall.StartProcess", "unix.Exec"}
@@ -148,7 +152,7 @@ func ownImportRules(f sourceFile, dep string) []string {
 	if f.test || sameProgram(f.pkg, dep) {
 		return nil
 	}
-	if dep == "pipeline/pipelinetest" || dep == "pipeline/browsertest" {
+	if slices.Contains(testOnly, dep) {
 		return []string{fmt.Sprintf("%s: imports %s outside a test", f, dep)}
 	}
 	from, _ := layer(f.pkg)
@@ -200,7 +204,7 @@ func importerRules(files []sourceFile, requires []string) []string {
 	var found []string
 	for _, f := range files {
 		for _, imported := range f.imports {
-			if f.test || !isThirdParty(imported) || isShared(imported) {
+			if f.test || slices.Contains(testOnly, f.pkg) || !isThirdParty(imported) || isShared(imported) {
 				continue
 			}
 			mod := moduleOf(imported, requires)
@@ -284,6 +288,8 @@ func TestLayerRulesBite(t *testing.T) {
 		{"a library with one importer", []sourceFile{file("queue", ulid), test("transcode", ulid)}, ""},
 		{"a library with two importers", []sourceFile{file("queue", ulid), file("cmd/ninefold", ulid)}, "one importing package"},
 		{"an extension with two importers", []sourceFile{file("queue", errgroup), file("transcode", errgroup)}, ""},
+		{"a library with one importer and a test's helper", []sourceFile{file("queue", ulid), file("pipeline/tracetest", ulid)}, ""},
+		{"a test's helper in a program", []sourceFile{file("cmd/ninefold", module+"/pipeline/tracetest")}, "outside a test"},
 		{"a library go.mod lacks", []sourceFile{file("queue", "example.org/unknown")}, "does not require"},
 		{"os/exec in the runner", []sourceFile{file("transcode/ffmpeg", "os/exec")}, ""},
 		{"os/exec in a program", []sourceFile{file("cmd/ninefold", "os/exec")}, ""},

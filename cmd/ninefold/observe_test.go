@@ -3,12 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,38 +15,10 @@ import (
 	"testing"
 	"time"
 
-	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
-	"google.golang.org/protobuf/proto"
-
 	"github.com/ninefold/ninefold/cmd/ninefold/health"
 	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/pipeline/tracetest"
 )
-
-// spanStore is an OTLP receiver over HTTP.
-type spanStore struct {
-	mu    sync.Mutex
-	spans []*tracepb.Span
-}
-
-func (s *spanStore) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	var request collector.ExportTraceServiceRequest
-	if err == nil {
-		err = proto.Unmarshal(body, &request)
-	}
-	if err != nil || r.URL.Path != "/v1/traces" {
-		http.Error(w, "not a trace", http.StatusBadRequest)
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, resource := range request.ResourceSpans {
-		for _, scope := range resource.ScopeSpans {
-			s.spans = append(s.spans, scope.Spans...)
-		}
-	}
-}
 
 // observed is a worker with its admin port, and what it leaves behind.
 type observed struct {
@@ -59,7 +29,8 @@ type observed struct {
 
 const adminToken = "a token of the test's own"
 
-func observe(t *testing.T) observed {
+// observe starts a worker; args are more flags.
+func observe(t *testing.T, args ...string) observed {
 	t.Helper()
 	o := observed{deployment: deploy(t)}
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -73,7 +44,7 @@ func observe(t *testing.T) observed {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan result, 1)
 	go func() {
-		ended <- call(ctx, "worker", "--admin-addr", o.admin, "--admin-token", adminToken, "--log-format", "json")
+		ended <- call(ctx, append([]string{"worker", "--admin-addr", o.admin, "--admin-token", adminToken, "--log-format", "json"}, args...)...)
 	}()
 	o.stop = sync.OnceValue(func() result {
 		cancel()
@@ -127,10 +98,7 @@ const submitted = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 // TestObserved holds what the operator sees of one partly ready and one rejected message: metrics, spans, log lines, health, queues.
 func TestObserved(t *testing.T) {
-	spans := &spanStore{}
-	receiver := httptest.NewServer(spans)
-	defer receiver.Close()
-	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.URL)
+	spans := tracetest.Start(t)
 	t.Setenv("TRACEPARENT", "00-"+submitted+"-00f067aa0ba902b7-01")
 	o := observe(t)
 	s := newScene(t)
@@ -159,7 +127,7 @@ func TestObserved(t *testing.T) {
 	}
 	ended := o.stop().want(t, exitOK)
 	t.Run("logs", func(t *testing.T) { holdsLogs(t, ended.stderr) })
-	t.Run("spans", func(t *testing.T) { holdsSpans(t, spans.spans) })
+	t.Run("spans", func(t *testing.T) { holdsSpans(t, spans) })
 }
 
 func holdsMetrics(t *testing.T, o observed) {
@@ -314,31 +282,31 @@ func holdsLogs(t *testing.T, log string) {
 }
 
 // holdsSpans: every span is below the submitter's, and each stage below its item's, that below its run's, that below its attempt's.
-func holdsSpans(t *testing.T, spans []*tracepb.Span) {
-	parent := map[string]*tracepb.Span{}
+func holdsSpans(t *testing.T, r *tracetest.Receiver) {
+	spans := r.Spans()
+	name := map[string]string{}
 	count := map[string]int{}
 	for _, s := range spans {
-		parent[string(s.SpanId)] = s
+		name[s.ID] = s.Name
 		count[s.Name]++
 	}
 	above := map[string]string{"run": "attempt", "item": "run"}
-	for _, name := range pipeline.StageNames() {
-		above[name] = "item"
+	for _, stage := range pipeline.StageNames() {
+		above[stage] = "item"
 	}
 	for _, s := range spans {
-		if hex.EncodeToString(s.TraceId) != submitted {
-			t.Errorf("span %s is in trace %x", s.Name, s.TraceId)
+		if s.Trace != submitted {
+			t.Errorf("span %s is in trace %s", s.Name, s.Trace)
 		}
-		p := parent[string(s.ParentSpanId)]
 		switch {
-		case s.Name == "attempt" && hex.EncodeToString(s.ParentSpanId) != "00f067aa0ba902b7":
-			t.Errorf("an attempt is below %x, want the submitter's span", s.ParentSpanId)
-		case s.Name != "attempt" && (p == nil || p.Name != above[s.Name]):
-			t.Errorf("span %s is below %v, want %q", s.Name, p, above[s.Name])
+		case s.Name == "attempt" && s.Parent != "00f067aa0ba902b7":
+			t.Errorf("an attempt is below %s, want the submitter's span", s.Parent)
+		case s.Name != "attempt" && name[s.Parent] != above[s.Name]:
+			t.Errorf("span %s is below %q, want %q", s.Name, name[s.Parent], above[s.Name])
 		}
-		if strings.Contains(s.String(), caption) {
-			t.Errorf("span %s holds a caption", s.Name)
-		}
+	}
+	if strings.Contains(r.Raw(), caption) {
+		t.Error("a span holds a caption")
 	}
 	if count["attempt"] != 2 || count["run"] != 2 || count["item"] != 3 || count["fetch"] != 3 || count["render"] != 1 || count["store"] != 1 {
 		t.Errorf("spans: %v", count)

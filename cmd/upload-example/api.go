@@ -72,7 +72,8 @@ func (a *api) deliver(_ context.Context, e queue.Event) error {
 			return err
 		}
 		if view != nil { // else nothing of it is for them, and they do not learn of it
-			a.log.Info("ring", slog.String("recipient", d.RecipientID), slog.String("job_id", e.Manifest.JobID), slog.Int("parts", len(view.Parts)))
+			a.log.Info("ring", slog.String("recipient", d.RecipientID), slog.String("job_id", e.Manifest.JobID), slog.Int("parts", len(view.Parts)),
+				slog.String("traceparent", e.Trace)) // of the worker's attempt: what you do about the event belongs below it
 		}
 	}
 	return nil

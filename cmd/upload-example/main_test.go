@@ -25,6 +25,7 @@ import (
 
 	"github.com/ninefold/ninefold/pipeline"
 	"github.com/ninefold/ninefold/pipeline/pipelinetest"
+	"github.com/ninefold/ninefold/pipeline/tracetest"
 )
 
 // within bounds each wait: a healthy run needs a fraction of it.
@@ -135,6 +136,7 @@ func (p product) do(user, method, path, contentType string, body io.Reader) (int
 		p.t.Fatal(err)
 	}
 	r.Header.Set("X-User", user)
+	r.Header.Set("traceparent", "00-"+requestTrace+"-"+requestSpan+"-01")
 	r.Header.Set("Content-Type", contentType)
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
@@ -187,12 +189,14 @@ const album = `{"id": "m1", "to": ["u_2", "u_3", "u_4", "u_5"], "caption": "hi",
 
 // A message goes from a form through the worker to its recipients, each of whom can open what is theirs and nothing else.
 func TestUploadToDelivery(t *testing.T) {
+	spans := tracetest.Start(t)
 	p := startProduct(t)
 	files := [][]byte{photo(t), note(t)}
 	if code, body := p.send("u_1", album, files...); code != http.StatusAccepted || !strings.Contains(body, `"repeated":false`) {
 		t.Fatalf("%d %s", code, body)
 	}
-	p.log.wait(t, "msg=ring recipient=u_4") // the event has come
+	rung := p.log.wait(t, "msg=ring recipient=u_4") // the event has come
+	t.Run("trace", func(t *testing.T) { holdsTrace(t, spans, rung) })
 
 	code, open := p.view("u_2", "u_1:m1")
 	if code != 200 || len(open.Parts) != 2 || open.Parts[0].Height != 320 || open.Parts[0].Action != pipeline.Deliver {
