@@ -152,7 +152,7 @@ func ownImportRules(f sourceFile, dep string) []string {
 	if f.test || sameProgram(f.pkg, dep) {
 		return nil
 	}
-	if slices.Contains(testOnly, dep) {
+	if slices.Contains(testOnly, dep) && !slices.Contains(testOnly, f.pkg) {
 		return []string{fmt.Sprintf("%s: imports %s outside a test", f, dep)}
 	}
 	from, _ := layer(f.pkg)
@@ -289,6 +289,7 @@ func TestLayerRulesBite(t *testing.T) {
 		{"a library with two importers", []sourceFile{file("queue", ulid), file("cmd/ninefold", ulid)}, "one importing package"},
 		{"an extension with two importers", []sourceFile{file("queue", errgroup), file("transcode", errgroup)}, ""},
 		{"a library with one importer and a test's helper", []sourceFile{file("queue", ulid), file("pipeline/tracetest", ulid)}, ""},
+		{"a test's helper in another one", []sourceFile{file("pipeline/tracetest", module+"/pipeline/pipelinetest")}, ""},
 		{"a test's helper in a program", []sourceFile{file("cmd/ninefold", module+"/pipeline/tracetest")}, "outside a test"},
 		{"a library go.mod lacks", []sourceFile{file("queue", "example.org/unknown")}, "does not require"},
 		{"os/exec in the runner", []sourceFile{file("transcode/ffmpeg", "os/exec")}, ""},

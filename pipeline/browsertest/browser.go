@@ -10,7 +10,6 @@ import (
 	"context"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +17,8 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+
+	"github.com/ninefold/ninefold/pipeline/pipelinetest"
 )
 
 // within bounds one test's use of the browser: a machine that needs longer has something wrong with it.
@@ -141,7 +142,7 @@ func (p *Page) fail(what string) {
 	ctx, cancel := context.WithTimeout(p.Ctx, 10*time.Second)
 	defer cancel()
 	if png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot()); err == nil {
-		p.keep("failed-"+strings.ReplaceAll(p.t.Name(), "/", "-"), png)
+		pipelinetest.Keep(p.t, "screenshots/failed-"+strings.ReplaceAll(p.t.Name(), "/", "-")+".png", png)
 	}
 	p.t.Fatalf("%s\nthe page said: %s", what, strings.Join(p.Mistakes(), "\n"))
 }
@@ -180,29 +181,7 @@ func (p *Page) Keep(name string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.keep(name, png)
-}
-
-func (p *Page) keep(name string, png []byte) {
-	p.t.Helper()
-	dir := filepath.Join(repository(), "bin", "screenshots")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		p.t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-// repository is the nearest directory upwards with a go.mod.
-func repository() string {
-	dir, _ := os.Getwd()
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-	}
-	return "."
+	pipelinetest.Keep(p.t, "screenshots/"+name+".png", png)
 }
 
 // syncBuffer keeps what the browser says, for the message of a failed start.

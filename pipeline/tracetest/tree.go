@@ -3,12 +3,12 @@ package tracetest
 import (
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ninefold/ninefold/pipeline/pipelinetest"
 )
 
 // Tree shows one trace: a line for each span, below the one that it belongs to, with when it began and how long it took.
@@ -59,22 +59,5 @@ func (r *Receiver) Keep(t testing.TB, name, trace string) {
 	t.Helper()
 	tree := r.Tree(trace)
 	t.Log(tree)
-	dir := filepath.Join(repository(), "bin", "traces")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, name+".txt"), []byte(tree), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// repository is the nearest directory upwards with a go.mod.
-func repository() string {
-	dir, _ := os.Getwd()
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-	}
-	return "."
+	pipelinetest.Keep(t, "traces/"+name+".txt", []byte(tree))
 }

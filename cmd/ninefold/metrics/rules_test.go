@@ -15,19 +15,26 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"gopkg.in/yaml.v3"
 
 	"github.com/ninefold/ninefold/cmd/ninefold/metrics"
 	"github.com/ninefold/ninefold/queue"
 )
 
-// labelsOf is what a worker's scrape holds: the labels of every metric, by name, with Prometheus' own suffixes.
-func labelsOf(t *testing.T) map[string][]string {
-	t.Helper()
+// watching is a worker's metrics with one of everything that is asked of Redis.
+func watching() *metrics.Metrics {
 	m := metrics.New("1", "none")
 	m.Watch(func(context.Context) (queue.Load, error) {
 		return queue.Load{Queues: []queue.Depth{{Queue: "photo"}}, Outbox: []queue.Lag{{Class: queue.ClassPhoto}}}, nil
 	}, func() []queue.Admission { return []queue.Admission{{Class: queue.ClassPhoto}} })
+	return m
+}
+
+// labelsOf is what a worker's scrape holds: the labels of every metric, by name, with Prometheus' own suffixes.
+func labelsOf(t *testing.T) map[string][]string {
+	t.Helper()
+	m := watching()
 	found := map[string][]string{}
 	series := regexp.MustCompile(`(?m)^(ninefold_\w+)(?:\{(.*)\})? \S+$`)
 	label := regexp.MustCompile(`(\w+)="`)
@@ -198,6 +205,17 @@ func wrongIn(expr string, known map[string][]string) (wrong []string) {
 		}
 	}
 	return wrong
+}
+
+// What a scrape holds is named and explained as Prometheus' own linter asks.
+func TestMetricsLint(t *testing.T) {
+	problems, err := promlint.New(strings.NewReader(scrape(t, watching()))).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
 }
 
 // Without Redis the scrape says so and tells no queue's depth: it is not known to be empty.
