@@ -24,14 +24,15 @@ type loudness struct {
 
 // meter holds what a measurement is made of, so that a change of level need not meter the sound again.
 type meter struct {
-	energy []float64 // K-weighted mean square of every 10 ms
-	blocks []float32 // sample peak of every 1 ms
+	energy []float64 // sum of the K-weighted squares of every 1 ms
+	peaks  []float32 // sample peak of every 1 ms
+	length int       // samples
 	peak   float64   // true peak, linear
 }
 
 func newMeter(x []float32) meter {
-	blocks := blockPeaks(x)
-	return meter{energy: weightedEnergy(x), blocks: blocks, peak: truePeakOf(x, blocks)}
+	peaks := blockPeaks(x)
+	return meter{energy: weightedEnergy(x), peaks: peaks, length: len(x), peak: truePeakOf(x, peaks)}
 }
 
 // measure meters x after ITU-R BS.1770-4: K-weighting, 400 ms blocks every 100 ms, two gates, true peak by 4× oversampling. Sound
@@ -39,9 +40,24 @@ func newMeter(x []float32) meter {
 func measure(x []float32) loudness { return newMeter(x).loudness() }
 
 func (m meter) loudness() loudness {
-	blocks := gatingBlocks(m.energy)
+	frames := m.frames()
+	blocks := gatingBlocks(frames)
 	lufs, threshold := integrate(blocks)
-	return loudness{LUFS: lufs, Peak: decibel(m.peak), Busy: busy(m.energy, blocks, lufs, threshold)}
+	return loudness{LUFS: lufs, Peak: decibel(m.peak), Busy: busy(frames, blocks, lufs, threshold)}
+}
+
+// frames are the mean squares of every 10 ms; a last, shorter one is averaged over its own length.
+func (m meter) frames() []float64 {
+	const perFrame = frameLen / peakBlock
+	frames := make([]float64, 0, len(m.energy)/perFrame+1)
+	for i := 0; i < len(m.energy); i += perFrame {
+		sum := 0.0
+		for _, e := range m.energy[i:min(i+perFrame, len(m.energy))] {
+			sum += e
+		}
+		frames = append(frames, sum/float64(min(frameLen, m.length-i*peakBlock)))
+	}
+	return frames
 }
 
 // biquad is a direct form I section.
@@ -53,14 +69,14 @@ var (
 	highPass = biquad{1, -2, 1, -1.99004745483398, 0.99007225036621}
 )
 
-// weightedEnergy returns the mean square of every 10 ms of K-weighted x; a last, shorter frame is averaged over its own length. In each
-// section the newest output comes last: a sample then waits for the one before by one product and one difference.
+// weightedEnergy returns the sum of the squares of every 1 ms of K-weighted x. In each section the newest output comes last: a sample
+// then waits for the one before by one product and one difference.
 func weightedEnergy(x []float32) []float64 {
-	energy := make([]float64, 0, len(x)/frameLen+1)
+	energy := make([]float64, 0, len(x)/peakBlock+1)
 	s, h := shelf, highPass
 	var x1, x2, y1, y2, z1, z2 float64
 	for len(x) > 0 {
-		n := min(frameLen, len(x))
+		n := min(peakBlock, len(x))
 		sum := 0.0
 		for _, sample := range x[:n] {
 			v := float64(sample)
@@ -69,7 +85,7 @@ func weightedEnergy(x []float32) []float64 {
 			x2, x1, y2, y1, z2, z1 = x1, v, y1, y, z1, z
 			sum += z * z
 		}
-		energy = append(energy, sum/float64(n))
+		energy = append(energy, sum)
 		x = x[n:]
 	}
 	return energy
@@ -143,108 +159,3 @@ func lufsOf(energy float64) float64 { return bs1770Bias + 10*math.Log10(energy) 
 func energyOf(lufs float64) float64 { return math.Pow(10, (lufs-bs1770Bias)/10) }
 func decibel(amp float64) float64   { return 20 * math.Log10(amp) }
 func amplitude(db float64) float64  { return math.Pow(10, db/20) }
-
-// interpolation are the phases of the 48-tap filter in BS.1770-4, annex 2; the other two are these, reversed.
-var interpolation = [2][12]float32{
-	{
-		0.0017089843750, 0.0109863281250, -0.0196533203125, 0.0332031250000, -0.0594482421875, 0.1373291015625,
-		0.9721679687500, -0.1022949218750, 0.0476074218750, -0.0266113281250, 0.0148925781250, -0.0083007812500,
-	},
-	{
-		-0.0291748046875, 0.0292968750000, -0.0517578125000, 0.0891113281250, -0.1665039062500, 0.4650878906250,
-		0.7797851562500, -0.2003173828125, 0.1015625000000, -0.0582275390625, 0.0330810546875, -0.0189208984375,
-	},
-}
-
-const (
-	taps = 12
-	// centre is where in the window the interpolated points lie: between its samples centre-1 and centre.
-	centre = 6
-	// overshoot bounds what the interpolation can make of samples of 1: the sum of the larger phase's absolute taps, rounded up.
-	overshoot = 2.03
-	// shoulder is how much of a peak its two nearest samples reach at least. It is 0.71 for the worst tone below half of the
-	// bandwidth; interpolating only there is a twentieth of the work for speech and missed 0.0 dB on speech and noise.
-	shoulder = 0.6
-)
-
-// truePeak is the largest interpolated magnitude of x.
-func truePeak(x []float32) float64 { return truePeakOf(x, blockPeaks(x)) }
-
-// truePeakOf looks only into the blocks that come near the largest sample.
-func truePeakOf(x []float32, blocks []float32) float64 {
-	best, before := float32(0), float32(0)
-	for _, p := range blocks {
-		best = max(best, p)
-	}
-	for i, p := range blocks {
-		if max(p, before) >= shoulder*best {
-			best = peakIn(x, i*peakBlock, min((i+1)*peakBlock, len(x)), best)
-		}
-		before = p
-	}
-	return float64(best)
-}
-
-// blockPeaks is the largest sample of every millisecond.
-func blockPeaks(x []float32) []float32 {
-	peaks := make([]float32, 0, len(x)/peakBlock+1)
-	for len(x) > 0 {
-		n := min(peakBlock, len(x))
-		peaks = append(peaks, samplePeak(x[:n]))
-		x = x[n:]
-	}
-	return peaks
-}
-
-// samplePeak compares magnitudes as integers, which order as the floats do and take a third of the time.
-func samplePeak(x []float32) float32 {
-	best := uint32(0)
-	for _, v := range x {
-		best = max(best, math.Float32bits(v)&^(1<<31))
-	}
-	return math.Float32frombits(best)
-}
-
-// peakIn is the largest interpolated magnitude near x[from:to], at least best.
-func peakIn(x []float32, from, to int, best float32) float32 {
-	before := uint32(0)
-	if from > 0 {
-		before = math.Float32bits(x[from-1]) &^ (1 << 31)
-	}
-	enough := math.Float32bits(shoulder * best)
-	for i := from; i < to; i++ {
-		here := math.Float32bits(x[i]) &^ (1 << 31)
-		if max(here, before) >= enough {
-			best = max(best, peakBefore(x, i))
-			enough = math.Float32bits(shoulder * best)
-		}
-		before = here
-	}
-	return best
-}
-
-// peakBefore is the largest of the four points interpolated between samples i-1 and i.
-func peakBefore(x []float32, i int) float32 {
-	start := i - centre
-	if start >= 0 && start+taps <= len(x) {
-		return peakOf((*[taps]float32)(x[start:]))
-	}
-	var window [taps]float32
-	for k := range window {
-		if j := start + k; j >= 0 && j < len(x) {
-			window[k] = x[j]
-		}
-	}
-	return peakOf(&window)
-}
-
-func peakOf(window *[taps]float32) float32 {
-	var a, b, c, d float32
-	for k, v := range window {
-		a += v * interpolation[0][k]
-		b += v * interpolation[1][k]
-		c += v * interpolation[0][taps-1-k]
-		d += v * interpolation[1][taps-1-k]
-	}
-	return max(a, -a, b, -b, c, -c, d, -d)
-}

@@ -12,91 +12,102 @@ const peakBlock = rateHz / 1000
 // there, it has no delay.
 const lookAhead = 5
 
+// lookBelow is how far below what matters now true peaks are found, 3 dB: less looks at many twice, more at many in vain.
+const lookBelow = 0.7
+
 // limiter turns sound down around every true peak above a ceiling. Its gain is a curve of one value a millisecond, linear in
 // between: the mean over lookAhead of the least that any peak within lookAhead needs, so it never exceeds what any peak needs.
 type limiter struct {
 	x       []float32
-	peaks   []float32 // true peak of each block where exact, else its largest sample
-	exact   []bool
-	ceiling float64 // linear
+	m       meter
+	ceiling float64   // linear
+	peaks   []float32 // of each block: its largest sample, or its true peak once that is found
+	bounds  []float32 // what each block's true peak does not exceed
+	need    []float64 // the factor that each block's own peak allows
+	least   []float64
+	factors []float64 // the curve
 }
 
 func newLimiter(x []float32, m meter, ceiling float64) *limiter {
-	return &limiter{x: x, peaks: slices.Clone(m.blocks), exact: make([]bool, len(m.blocks)), ceiling: ceiling}
+	n := len(m.peaks)
+	l := &limiter{x: x, m: m, ceiling: ceiling, peaks: slices.Clone(m.peaks), bounds: make([]float32, n)}
+	l.need, l.least, l.factors = make([]float64, n), make([]float64, n), make([]float64, n)
+	for i, p := range l.peaks {
+		l.bounds[i] = p * overshoot
+	}
+	return l
 }
 
-// curve is the factor for each millisecond that gives gain under the ceiling. True peaks are looked for where this gain could bring
-// one to the ceiling, and once.
+// curve is the factor for each millisecond that gives gain under the ceiling. It holds until the next call.
 func (l *limiter) curve(gain float64) []float64 {
-	need := make([]float64, len(l.peaks))
-	for i, p := range l.peaks {
-		need[i] = gain
-		if float64(p)*overshoot*gain <= l.ceiling {
-			continue
+	floor := float32(l.ceiling / gain)
+	for i, bound := range l.bounds {
+		if bound > floor && bound > l.peaks[i] {
+			bound = l.look(i, floor)
 		}
-		if !l.exact[i] {
-			p = peakIn(l.x, i*peakBlock, min((i+1)*peakBlock, len(l.x)), p)
-			l.peaks[i], l.exact[i] = p, true
-		}
-		if float64(p)*gain > l.ceiling {
-			need[i] = l.ceiling / float64(p)
+		l.need[i] = gain
+		if bound > floor {
+			l.need[i] = l.ceiling / float64(bound)
 		}
 	}
-	return meanAround(leastAround(need, lookAhead), lookAhead-1)
+	leastAround(l.least, l.need, lookAhead)
+	meanAround(l.factors, l.least, lookAhead-1)
+	return l.factors
 }
 
-// estimate is the loudness that the curve would give, taking it as constant over 10 ms.
-func (l *limiter) estimate(m meter, curve []float64) float64 {
-	const perFrame = frameLen / peakBlock
-	energy := make([]float64, len(m.energy))
-	for i, e := range m.energy {
-		g := mean(curve[min(i*perFrame, len(curve)-1):min((i+1)*perFrame, len(curve))])
-		energy[i] = e * g * g
+// look finds the true peak of a block if it is above floor, or a little below, for the gain is going to be raised. A lower one matters
+// to nobody.
+func (l *limiter) look(i int, floor float32) float32 {
+	floor *= lookBelow
+	best := peakIn(l.x, i*peakBlock, min((i+1)*peakBlock, len(l.x)), max(l.peaks[i], floor))
+	l.bounds[i] = best
+	if best > floor {
+		l.peaks[i] = best
 	}
-	return meter{energy: energy}.loudness().LUFS
+	return best
 }
 
-// peak bounds the true peak that the curve gives.
-func (l *limiter) peak(curve []float64) float64 {
-	peak := 0.0
-	for i, p := range l.peaks {
-		if !l.exact[i] {
-			p *= overshoot // no more than the ceiling, or it would be exact
-		}
-		peak = math.Max(peak, float64(p)*curve[i])
+// outcome is the loudness that the curve gives, taking it as constant over 1 ms, and a bound of the true peak. Metering the limited
+// sound costs as much CPU as the first metering did, and said the same of speech to 0.001 LU.
+func (l *limiter) outcome(curve []float64) loudness {
+	out := meter{energy: make([]float64, len(l.m.energy)), length: l.m.length}
+	for i, e := range l.m.energy {
+		g := (curve[i] + curve[min(i+1, len(curve)-1)]) / 2
+		out.energy[i] = e * g * g
+		out.peak = math.Max(out.peak, float64(l.bounds[i])*curve[i])
 	}
-	return math.Min(peak, l.ceiling)
+	out.peak = math.Min(out.peak, l.ceiling)
+	return out.loudness()
 }
 
 func (l *limiter) apply(curve []float64) {
 	for block := 0; block*peakBlock < len(l.x); block++ {
 		from, next := curve[block], curve[min(block+1, len(curve)-1)]
+		g, step := float32(from), float32((next-from)/peakBlock)
 		samples := l.x[block*peakBlock : min((block+1)*peakBlock, len(l.x))]
 		for k := range samples {
-			samples[k] *= float32(from + (next-from)*float64(k)/peakBlock)
+			samples[k] *= g + step*float32(k)
 		}
 	}
 }
 
-// leastAround is the least of every value and its neighbours within reach.
-func leastAround(v []float64, reach int) []float64 {
-	out, most := slices.Clone(v), slices.Max(v)
+// leastAround gives every value the least of it and its neighbours within reach.
+func leastAround(out, v []float64, reach int) {
+	copy(out, v)
+	most := slices.Max(v)
 	for i, n := range v {
 		if n == most { // less than nothing: most of a note
 			continue
 		}
 		for k := max(0, i-reach); k < min(len(v), i+reach+1); k++ {
-			if n < out[k] {
-				out[k] = n
-			}
+			out[k] = min(out[k], n)
 		}
 	}
-	return out
 }
 
-// meanAround is the mean of every value and its neighbours within reach.
-func meanAround(v []float64, reach int) []float64 {
-	out, sum, n := make([]float64, len(v)), 0.0, 0
+// meanAround gives every value the mean of it and its neighbours within reach.
+func meanAround(out, v []float64, reach int) {
+	sum, n := 0.0, 0
 	for i := range min(reach, len(v)) {
 		sum, n = sum+v[i], n+1
 	}
@@ -109,5 +120,4 @@ func meanAround(v []float64, reach int) []float64 {
 		}
 		out[i] = sum / float64(n)
 	}
-	return out
 }

@@ -100,11 +100,7 @@ const minOffset = 0.001
 
 // removeOffset takes the mean away, so that neither level nor waveform is that of a faulty microphone.
 func removeOffset(x []float32) bool {
-	sum := 0.0
-	for _, v := range x {
-		sum += float64(v)
-	}
-	offset := float32(sum / float64(max(1, len(x))))
+	offset := float32(total(x) / float64(max(1, len(x))))
 	if offset < minOffset && offset > -minOffset {
 		return false
 	}
@@ -112,6 +108,18 @@ func removeOffset(x []float32) bool {
 		x[i] -= offset
 	}
 	return true
+}
+
+// total is the sum of x, as four sums, like squares.
+func total(x []float32) float64 {
+	var a, b, c, d float64
+	for ; len(x) >= 4; x = x[4:] {
+		a, b, c, d = a+float64(x[0]), b+float64(x[1]), c+float64(x[2]), d+float64(x[3])
+	}
+	for _, v := range x {
+		a += float64(v)
+	}
+	return a + b + (c + d)
 }
 
 // fadeOut turns the last n samples down to nothing, in a line.

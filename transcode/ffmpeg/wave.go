@@ -20,14 +20,25 @@ func newEnvelope(x []float32) envelope {
 	e := envelope{length: float64(len(x)) / frameLen, frames: make([]float64, 0, len(x)/frameLen+1)}
 	for len(x) > 0 {
 		n := min(frameLen, len(x))
-		sum := 0.0
-		for _, s := range x[:n] {
-			sum += float64(s) * float64(s)
-		}
-		e.frames = append(e.frames, level(sum/float64(n)))
+		e.frames = append(e.frames, level(squares(x[:n])/float64(n)))
 		x = x[n:]
 	}
 	return e
+}
+
+// squares is the sum of x's squares, as four sums: an addition then does not wait for the one before.
+func squares(x []float32) float64 {
+	var a, b, c, d float64
+	for ; len(x) >= 4; x = x[4:] {
+		a += float64(x[0]) * float64(x[0])
+		b += float64(x[1]) * float64(x[1])
+		c += float64(x[2]) * float64(x[2])
+		d += float64(x[3]) * float64(x[3])
+	}
+	for _, v := range x {
+		a += float64(v) * float64(v)
+	}
+	return a + b + (c + d)
 }
 
 // level lays a mean square on 0..1, linear in dB.
