@@ -161,15 +161,15 @@ type run struct {
 
 // attempt makes the manifest and commits it.
 func (r *run) attempt(ctx context.Context) (Manifest, error) {
+	if err := KeepJob(ctx, r.Store, r.job); err != nil { // first: whatever Redis loses from here on, the store knows of the job
+		return Manifest{}, err
+	}
 	m, err := r.manifest(ctx)
 	if err != nil {
 		return Manifest{}, err
 	}
 	ctx = context.WithoutCancel(ctx)
 	if err := r.record(ctx, &m); err != nil {
-		return Manifest{}, err
-	}
-	if err := r.keepJob(ctx, r.job); err != nil {
 		return Manifest{}, err
 	}
 	return r.commit(ctx, m)

@@ -82,7 +82,7 @@ func (p *Pipeline) Redo(ctx context.Context, o RedoOrder, opts RunOptions) (Redo
 	if now.Status == StatusRejected && !o.Rejected {
 		return Redone{Outcome: OutcomeSkipped, Why: "it was rejected", Number: now.Number()}, nil
 	}
-	job, err := p.keptJob(ctx, o.JobID)
+	job, err := KeptJob(ctx, p.Store, o.JobID)
 	if errors.Is(err, ErrNotExist) {
 		return Redone{Outcome: OutcomeSkipped, Why: "no job is kept with it: it was made by a version before reprocess", Number: now.Number()}, nil
 	}

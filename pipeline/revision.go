@@ -15,6 +15,12 @@ import (
 //	jobs/ID.json               the job itself, which doing it again needs
 //	revisions/ID/000002.json   what stands in the manifest's place since a reprocessing, put where there is none: its commit
 
+// JobPrefix is what the keys of all kept jobs begin with, those whose ids begin with idPrefix.
+func JobPrefix(idPrefix string) string { return "jobs/" + keyName(idPrefix) }
+
+// KeptJobID is the id of the job that is kept under key.
+func KeptJobID(key string) (jobID string, ok bool) { return idIn(key, "jobs/") }
+
 // JobKey is where a job is kept for being done again.
 func JobKey(jobID string) string { return "jobs/" + keyName(jobID) + ".json" }
 
@@ -22,8 +28,11 @@ func JobKey(jobID string) string { return "jobs/" + keyName(jobID) + ".json" }
 func ManifestPrefix(idPrefix string) string { return "manifests/" + keyName(idPrefix) }
 
 // ManifestJobID is the id of the job whose first manifest lies under key.
-func ManifestJobID(key string) (jobID string, ok bool) {
-	name, ok := strings.CutPrefix(key, "manifests/")
+func ManifestJobID(key string) (jobID string, ok bool) { return idIn(key, "manifests/") }
+
+// idIn takes the id out of the key of a document about one job.
+func idIn(key, prefix string) (jobID string, ok bool) {
+	name, ok := strings.CutPrefix(key, prefix)
 	if !ok {
 		return "", false
 	}
@@ -83,8 +92,10 @@ func readManifest(ctx context.Context, s Store, key string) (Manifest, error) {
 	return m, m.Validate()
 }
 
-// keepJob stores a job beside what it ends with. What is no valid job cannot be done again and is not kept.
-func (p *Pipeline) keepJob(ctx context.Context, job Job) error {
+// KeepJob stores a job beside what it ends with: Redo needs it, and so does a recovery after Redis has lost the job. A worker keeps it before
+// its first attempt does anything else; an API that calls KeepJob before it queues the job loses none that no worker has taken up yet.
+// What is no valid job cannot be done again and is not kept.
+func KeepJob(ctx context.Context, s Store, job Job) error {
 	if !job.valid() {
 		return nil
 	}
@@ -92,15 +103,19 @@ func (p *Pipeline) keepJob(ctx context.Context, job Job) error {
 	if err != nil {
 		return Trouble(CodeInternal, "keep job", err)
 	}
-	_, err = p.Store.PutNew(ctx, JobKey(job.JobID), bytes.NewReader(data), int64(len(data)), opts)
+	_, err = s.PutNew(ctx, JobKey(job.JobID), bytes.NewReader(data), int64(len(data)), opts)
 	return err
 }
 
 func (j Job) valid() bool { return j.Validate() == nil }
 
-func (p *Pipeline) keptJob(ctx context.Context, jobID string) (Job, error) {
+// KeptJob returns a job as it was kept; where it was not, an error that wraps ErrNotExist.
+func KeptJob(ctx context.Context, s Store, jobID string) (Job, error) {
+	if err := validateID("job_id", jobID); err != nil {
+		return Job{}, err
+	}
 	var job Job
-	if err := p.readJSON(ctx, JobKey(jobID), &job); err != nil {
+	if err := readJSON(ctx, s, JobKey(jobID), &job); err != nil {
 		return Job{}, err
 	}
 	return job, job.Validate()

@@ -25,6 +25,8 @@ type row struct {
 	Jobs         int     `json:"jobs"`
 	Faults       int     `json:"faults"`
 	Lost         int     `json:"lost"`           // jobs without a manifest or without an event
+	Surplus      int     `json:"surplus"`        // manifests and revisions of no job, events of no job
+	Differs      int     `json:"differs"`        // events whose manifest is not the one that the store holds
 	NotReady     int     `json:"not_ready"`      // jobs whose manifest is not ready: a fault must not reject a good file
 	Doubled      int     `json:"doubled"`        // events put into the outbox beyond one a job
 	Redelivered  int     `json:"redelivered"`    // deliveries of an event that the listener had had: its own acknowledgement was lost
@@ -32,7 +34,7 @@ type row struct {
 	Wrong        int     `json:"wrong"`          // renditions that are not there, or are not what their manifest says
 	Renditions   int     `json:"renditions"`     // looked at
 	Leases       int     `json:"leases"`         // tasks left active, leased, waiting or put aside
-	Outbox       int     `json:"outbox"`         // events left in the outbox
+	Outbox       int     `json:"outbox"`         // events left in the outbox, or read from it and never acknowledged
 	Orphans      int     `json:"orphans"`        // processes left
 	Scratch      int     `json:"scratch"`        // files left
 	RecoveryP99S float64 `json:"recovery_p99_s"` // from a kill to the events of the jobs it hit
@@ -44,8 +46,10 @@ func (w *world) audit(campaign, variant string, faults int, began time.Time) row
 	w.t.Helper()
 	r := row{Campaign: campaign, Variant: variant, Jobs: len(w.jobs), Faults: faults}
 	w.auditQueue(&r)
+	w.auditEvents(&r)
 	w.auditJobs(&r)
-	r.Orphans, r.Scratch = len(w.processes()), w.left()
+	w.auditStore(&r)
+	r.Orphans, r.Scratch = len(w.orphans()), w.left()
 	r.Seconds = time.Since(began).Round(100 * time.Millisecond).Seconds()
 	return r
 }
@@ -67,6 +71,9 @@ func (w *world) auditQueue(r *row) {
 			added += int(info.EntriesAdded)
 			r.Outbox += int(info.Length)
 		}
+		if pending, err := w.rdb.XPending(ctx, outbox, "announcers").Result(); err == nil {
+			r.Outbox += int(pending.Count)
+		}
 		for _, id := range w.jobs {
 			if n, err := w.rdb.HGet(ctx, "ninefold:{"+string(class)+"}:run:"+id, "fence").Int(); err == nil {
 				r.Repeated += n - 1
@@ -74,6 +81,52 @@ func (w *world) auditQueue(r *row) {
 		}
 	}
 	r.Doubled = max(0, added-len(w.jobs))
+}
+
+// auditEvents looks at the tasks on the parts queue, where every job has exactly one, by its id, and nothing else is.
+func (w *world) auditEvents(r *row) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	want := map[string]bool{}
+	for _, id := range w.jobs {
+		want[queue.EventID(id)] = true
+	}
+	const tasks = "asynq:{" + queue.EventQueue + "}:t:"
+	found := w.rdb.Scan(ctx, 0, tasks+"*", 1000).Iterator()
+	for found.Next(ctx) {
+		if id := strings.TrimPrefix(found.Val(), tasks); !want[id] {
+			r.Surplus++
+			w.t.Logf("surplus event %s", id)
+		}
+		delete(want, strings.TrimPrefix(found.Val(), tasks))
+	}
+	if err := found.Err(); err != nil {
+		w.t.Error(err)
+	}
+	for id := range want { // it may have been heard of: the queue has lost it
+		w.t.Logf("no task is kept of event %s", id)
+	}
+}
+
+// auditStore counts what the store holds beyond one manifest a job.
+func (w *world) auditStore(r *row) {
+	w.t.Helper()
+	want := map[string]bool{}
+	for _, id := range w.jobs {
+		want[pipeline.ManifestKey(id)] = true
+	}
+	for _, prefix := range []string{"manifests/", "revisions/"} {
+		err := w.parts.List(w.t.Context(), prefix, func(o pipeline.Object) error {
+			if !want[o.Key] {
+				r.Surplus++
+				w.t.Logf("surplus manifest %s", o.Key)
+			}
+			return nil
+		})
+		if err != nil {
+			w.t.Error(err)
+		}
+	}
 }
 
 func (w *world) auditJobs(r *row) {
@@ -88,6 +141,10 @@ func (w *world) auditJobs(r *row) {
 			continue
 		}
 		r.Redelivered += arrivals - 1
+		if digest, err := digestOf(m); err != nil || len(w.digests[id]) != 1 || !w.digests[id][digest] {
+			r.Differs++
+			w.t.Logf("%s: %d different manifests were delivered, the store's among them: %v, %v", id, len(w.digests[id]), w.digests[id][digest], err)
+		}
 		if m.Status != pipeline.StatusReady {
 			r.NotReady++
 			w.t.Logf("not ready %s: %+v", id, m.Error)
@@ -127,6 +184,51 @@ func (w *world) check(rend pipeline.Rendition) error {
 	return nil
 }
 
+// digestOf tells manifests apart.
+func digestOf(m pipeline.Manifest) (string, error) {
+	data, err := json.Marshal(m)
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:]), err
+}
+
+// orphans are the processes that are left when the workers have ended: those of this world's own, and whatever the kernel has given to this
+// process because its parent is gone (see TestMain). One that is just dying is given a moment.
+func (w *world) orphans() (found []string) {
+	for deadline := time.Now().Add(orphansWithin); ; <-time.After(50 * time.Millisecond) {
+		found = append(w.processes(), adopted()...)
+		if len(found) == 0 || time.Now().After(deadline) {
+			break
+		}
+	}
+	for _, p := range found {
+		w.t.Logf("orphan: %s", p)
+	}
+	return found
+}
+
+// orphansWithin is far beyond what a killed process takes to go, and what a clip of another campaign takes to be made.
+const orphansWithin = 5 * time.Second
+
+// adopted are children of this process that it did not start as such: engines and what they run.
+func adopted() (found []string) {
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range dirs {
+		stat, _ := os.ReadFile(dir + "/stat")
+		name, rest, _ := strings.Cut(string(stat), ") ")
+		fields := strings.Fields(rest)
+		if len(fields) < 2 || fields[0] == "Z" || fields[1] != strconv.Itoa(os.Getpid()) {
+			continue
+		}
+		_, name, _ = strings.Cut(name, "(")
+		for _, ours := range []string{"ninefold-engine", "ninefold-voice", "ffmpeg", "ffprobe"} {
+			if strings.HasPrefix(name, ours) {
+				found = append(found, filepath.Base(dir)+" "+name)
+			}
+		}
+	}
+	return found
+}
+
 // processes are those that run a program of this world, in its scratch, or with a path of it on their command line.
 func (w *world) processes() (found []string) {
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
@@ -164,7 +266,7 @@ func (w *world) report(r row) {
 	}
 	fmt.Println(string(line))
 	for what, n := range map[string]int{
-		"jobs lost": r.Lost, "jobs not ready": r.NotReady, "events doubled": r.Doubled, "renditions wrong": r.Wrong, "leases left": r.Leases,
+		"jobs lost": r.Lost, "manifests and events of no job": r.Surplus, "events unlike the stored manifest": r.Differs, "jobs not ready": r.NotReady, "events doubled": r.Doubled, "renditions wrong": r.Wrong, "leases left": r.Leases,
 		"events left in the outbox": r.Outbox, "orphan processes": r.Orphans, "scratch files left": r.Scratch,
 	} {
 		if n != 0 {

@@ -52,7 +52,8 @@ type world struct {
 	mu      sync.Mutex
 	workers map[int]*worker // by slot
 	jobs    []string
-	events  map[string][]time.Time // arrivals, by job
+	events  map[string][]time.Time     // arrivals, by job
+	digests map[string]map[string]bool // of the manifests that arrived, by job
 	arrived chan struct{}          // told of every event
 }
 
@@ -92,7 +93,7 @@ func newWorld(t *testing.T, redisArgs ...string) *world {
 	bin := filepath.Join(repository(), "bin")
 	w := &world{
 		t: t, dir: t.TempDir(), workers: map[int]*worker{}, contents: map[pipeline.Kind][]string{}, events: map[string][]time.Time{},
-		arrived: make(chan struct{}, 1),
+		digests: map[string]map[string]bool{}, arrived: make(chan struct{}, 1),
 	}
 	w.scratch = filepath.Join(w.dir, "scratch")
 	for _, name := range []string{"ninefold", "ninefold-engine", "ninefold-voice-engine"} {
@@ -265,9 +266,7 @@ func (w *world) listen() {
 	cfg.RedisURL = w.redis.URL()
 	go func() {
 		ended <- queue.Subscribe(ctx, cfg, func(_ context.Context, e queue.Event) error {
-			w.mu.Lock()
-			w.events[e.Manifest.JobID] = append(w.events[e.Manifest.JobID], time.Now())
-			w.mu.Unlock()
+			w.heardOf(e.Manifest)
 			select {
 			case w.arrived <- struct{}{}:
 			default:
@@ -281,6 +280,17 @@ func (w *world) listen() {
 			w.t.Error(err)
 		}
 	})
+}
+
+func (w *world) heardOf(m pipeline.Manifest) {
+	digest, _ := digestOf(m) // it came as JSON
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.events[m.JobID] = append(w.events[m.JobID], time.Now())
+	if w.digests[m.JobID] == nil {
+		w.digests[m.JobID] = map[string]bool{}
+	}
+	w.digests[m.JobID][digest] = true
 }
 
 // heard is how many jobs have had their event.
