@@ -51,6 +51,9 @@ type Redone struct {
 	Change   Change    `json:"change"`         // from the old manifest to the new one
 	Manifest *Manifest `json:"-"`              // of an updated message, as committed
 	Number   int       `json:"number"`         // of the manifest in force
+	// LeftRejected counts the parts that stay rejected because the order did not ask for what was rejected; a message that was rejected as a
+	// whole counts as one.
+	LeftRejected int `json:"left_rejected,omitempty"`
 }
 
 // With returns a pipeline like p over another store.
@@ -80,7 +83,7 @@ func (p *Pipeline) Redo(ctx context.Context, o RedoOrder, opts RunOptions) (Redo
 		return updated(before, m, ""), err
 	}
 	if now.Status == StatusRejected && !o.Rejected {
-		return Redone{Outcome: OutcomeSkipped, Why: "it was rejected", Number: now.Number()}, nil
+		return Redone{Outcome: OutcomeSkipped, Why: "it was rejected", Number: now.Number(), LeftRejected: 1}, nil
 	}
 	job, err := KeptJob(ctx, p.Store, o.JobID)
 	if errors.Is(err, ErrNotExist) {
@@ -107,9 +110,9 @@ func (p *Pipeline) redo(ctx context.Context, o RedoOrder, job Job, now Manifest,
 	case err != nil:
 		return Redone{}, Trouble(CodeInternal, "redo", err)
 	case same && r.code() == "":
-		return Redone{Outcome: OutcomeUnchanged, Number: now.Number()}, nil
+		return Redone{Outcome: OutcomeUnchanged, Number: now.Number(), LeftRejected: r.leftRejected()}, nil
 	case same:
-		return Redone{Outcome: OutcomeKept, Code: r.code(), Number: now.Number()}, nil
+		return Redone{Outcome: OutcomeKept, Code: r.code(), Number: now.Number(), LeftRejected: r.leftRejected()}, nil
 	}
 	next.Revision = &Revision{Number: now.Number() + 1, Run: o.Run}
 	ctx = context.WithoutCancel(ctx)
@@ -119,7 +122,9 @@ func (p *Pipeline) redo(ctx context.Context, o RedoOrder, job Job, now Manifest,
 	if err := p.revise(ctx, next); err != nil {
 		return Redone{}, err
 	}
-	return updated(now, &next, r.code()), nil
+	done := updated(now, &next, r.code())
+	done.LeftRejected = r.leftRejected()
+	return done, nil
 }
 
 func updated(before Manifest, m *Manifest, code Code) Redone {
@@ -176,6 +181,16 @@ func (r *redo) code() Code {
 		}
 	}
 	return ""
+}
+
+// leftRejected counts the parts that were rejected and were not asked for.
+func (r *redo) leftRejected() (n int) {
+	for i, h := range r.held {
+		if old, there := r.old(i); h != nil && there && old.Status == StatusRejected {
+			n++
+		}
+	}
+	return n
 }
 
 // manifest makes the message again. Whom nobody is left to serve among is as strict as it gets.

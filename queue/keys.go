@@ -27,6 +27,10 @@ func reclaimKey(class Class) string { return keyPrefix + "reclaim:" + string(cla
 // crashKey counts the engines that a content has crashed.
 func crashKey(sha256 string) string { return keyPrefix + "crashes:" + sha256 }
 
+// knownKey is there for as long as Redis keeps what it is given; its value is another one after every loss. A Redis without it is new, or
+// has lost everything.
+const knownKey = keyPrefix + "known"
+
 // quarantineKey is the hash of what was put aside.
 const quarantineKey = keyPrefix + "quarantine"
 

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"sync"
 	"time"
@@ -81,11 +80,6 @@ func (s *Server) announceLost(ctx context.Context, runner committed, job announc
 	if err != nil {
 		return err
 	}
-	payload, err := json.Marshal(NewEvent(s.cfg.Source, m))
-	if err != nil {
-		return err
-	}
-	const anyFence = 1 << 52 // the manifest is committed: whoever runs the job again finds the same one
-	_, err = s.books.announce(ctx, job.class, job.id, anyFence, m, payload)
+	_, err = s.books.announceCommitted(ctx, s.cfg.Source, job.class, job.id, m)
 	return err
 }

@@ -27,6 +27,8 @@ type presence struct {
 	log    *slog.Logger
 	beats  int    // in a row, without a failure
 	server string // the run of Redis that was spoken to last, "" = not known, as in a cluster
+	memory string // knownKey's value when it was read last
+	forget bool   // Redis may forget everything without a word about it: an embedded one keeps nothing
 	steady bool   // Redis itself has run for longer than deadAfter, and never failed to answer here since
 }
 
@@ -39,13 +41,14 @@ func workerName() string {
 	return host + "-" + rand.Text()[:10]
 }
 
-// run beats until ctx ends. back is called when Redis answers again, or when another run of it does: it may have lost its last writes.
+// run beats until ctx ends. back is called when Redis answers again, when another run of it does, or when it has been emptied: it may have
+// lost its last writes, or all.
 func (p *presence) run(ctx context.Context, back func()) {
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
 	for {
-		server := p.server
-		if p.beat(ctx); p.beats == 1 || p.server != server {
+		server, memory := p.server, p.memory
+		if p.beat(ctx); p.beats == 1 || p.server != server || p.memory != memory {
 			back()
 		}
 		// A worker that could not speak to Redis for a while must not take the others for dead: they could not either.
@@ -71,7 +74,7 @@ func (p *presence) leave(ctx context.Context) {
 func (p *presence) beat(ctx context.Context) {
 	within, cancel := context.WithTimeout(ctx, beatEvery)
 	defer cancel()
-	if err := p.rdb.Set(within, presenceKey(p.worker), time.Now().Unix(), deadAfter).Err(); err != nil {
+	if err := p.remind(within); err != nil {
 		p.beats, p.steady = 0, false
 		return
 	}
@@ -82,6 +85,25 @@ func (p *presence) beat(ctx context.Context) {
 		up, _ := strconv.Atoi(fieldOf(info, "uptime_in_seconds"))
 		p.steady = (p.beats == 1 || p.steady) && time.Duration(up)*time.Second > deadAfter
 	}
+}
+
+// remind tells Redis that this worker lives, and finds out whether it remembers anything at all.
+func (p *presence) remind(ctx context.Context) error {
+	var empty *redis.BoolCmd
+	var known *redis.StringCmd
+	_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		pipe.Set(ctx, presenceKey(p.worker), time.Now().Unix(), deadAfter)
+		empty = pipe.SetNX(ctx, knownKey, rand.Text(), 0)
+		known = pipe.Get(ctx, knownKey)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if p.memory = known.Val(); empty.Val() && !p.forget {
+		p.log.Warn("redis knows nothing of this deployment: it is new, or it has lost what it held; if it has, ninefold recover finds what is missing")
+	}
+	return nil
 }
 
 // fieldOf returns a field of what INFO answers.

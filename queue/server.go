@@ -137,7 +137,7 @@ func (s *Server) startHelpers() {
 		r := &relay{rdb: s.own, class: class, worker: s.worker, publish: events.publish, log: s.cfg.log().With("class", string(class))}
 		s.helpers.Go(func() { r.run(ctx) })
 	}
-	p := &presence{rdb: s.own, worker: s.worker, log: s.cfg.log()}
+	p := &presence{rdb: s.own, worker: s.worker, log: s.cfg.log(), forget: s.cfg.Embedded}
 	s.helpers.Go(func() { p.run(ctx, func() { s.announceAgain(ctx) }) })
 	s.helpers.Go(func() { s.outage.run(ctx) })
 	s.cfg.log().Debug("worker is known as", slog.String("worker", s.worker))

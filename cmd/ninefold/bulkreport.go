@@ -18,7 +18,7 @@ const reportShows = 20
 func printReport(w io.Writer, r reprocess.Report) {
 	fmt.Fprintf(w, "run %s: %s\n", r.Run, headline(r))
 	t := newTable(w, "what", "how many")
-	t.AppendRow(table.Row{"messages", fmt.Sprintf("%d: %s", r.Messages, counts(r.Outcomes))})
+	t.AppendRow(table.Row{"messages", fmt.Sprintf("%d of %d looked at: %s", r.Messages, r.LookedAt, counts(r.Outcomes))})
 	t.AppendRow(table.Row{"renditions", fmt.Sprintf("%d new (%s), %d no longer named (%s)", r.Renditions.Added, bytesText(r.Renditions.BytesAdded),
 		r.Renditions.Dropped, bytesText(r.Renditions.BytesDropped))})
 	t.AppendRow(table.Row{"verdicts", counts(r.Verdicts)})
@@ -26,12 +26,15 @@ func printReport(w io.Writer, r reprocess.Report) {
 	if len(r.Codes) > 0 {
 		t.AppendRow(table.Row{"kept because", counts(r.Codes)})
 	}
+	if r.Rejected > 0 {
+		t.AppendRow(table.Row{"left rejected", fmt.Sprintf("%d; do them again with --rejected", r.Rejected)})
+	}
 	t.Render()
 	for _, p := range r.Problems[:min(len(r.Problems), reportShows)] {
 		fmt.Fprintf(w, "%s: %s %s %s\n", p.JobID, p.Outcome, p.Code, p.Why)
 	}
 	if len(r.Problems) > reportShows {
-		fmt.Fprintf(w, "… and more: see --json and the journal %s\n", r.Journal)
+		fmt.Fprintln(w, strings.TrimSpace("… and more: see --json and the journal "+r.Journal))
 	}
 	printUnused(w, r.Unused)
 }

@@ -19,9 +19,12 @@ type bulkView interface {
 	close()
 }
 
-func newBulkView(w io.Writer, j *reprocess.Journal) bulkView {
+// newBulkView says what begins. A passing journal, that is not kept, is not named.
+func newBulkView(w io.Writer, j *reprocess.Journal, passing bool) bulkView {
 	if n := j.Done(); n > 0 {
 		fmt.Fprintf(w, "run %s goes on: %d messages are done (journal %s)\n", j.Header.Run, n, j.Path())
+	} else if passing {
+		fmt.Fprintf(w, "run %s begins\n", j.Header.Run)
 	} else {
 		fmt.Fprintf(w, "run %s begins (journal %s)\n", j.Header.Run, j.Path())
 	}
@@ -42,7 +45,7 @@ func (b *bulkBar) look(l reprocess.Look) {
 	if b.bar == nil {
 		b.last = time.Now()
 		b.bar = b.all.AddBar(int64(l.Total),
-			mpb.PrependDecorators(decor.CountersNoUnit("%d of %d messages")),
+			mpb.PrependDecorators(decor.CountersNoUnit("looked at %d of %d messages")),
 			mpb.AppendDecorators(decor.Percentage(decor.WC{W: 5}), decor.Name(" left "), decor.EwmaETA(decor.ET_STYLE_GO, 30)))
 	}
 	if l.Entry.JobID == "" {
@@ -84,7 +87,7 @@ func (b *bulkLines) look(l reprocess.Look) {
 		return
 	}
 	b.last = now
-	fmt.Fprintf(b.w, "%d of %d messages%s\n", l.Seen, l.Total, b.left(now, l))
+	fmt.Fprintf(b.w, "looked at %d of %d messages%s\n", l.Seen, l.Total, b.left(now, l))
 }
 
 func failedOrKept(e reprocess.Entry) bool {

@@ -44,6 +44,7 @@ type cli struct {
 	Parts      partsCmd      `cmd:"" help:"Print what one recipient, or the sender, may see of a message."`
 	Quarantine quarantineCmd `cmd:"" help:"Look after what was put aside: poisonous jobs and content, events the webhook never took."`
 	Reprocess  reprocessCmd  `cmd:"" help:"Do stored messages again, in bulk: new renditions, verdicts and decisions."`
+	Recover    recoverCmd    `cmd:"" help:"Mend what Redis has lost: announce what is finished, queue again what is not."`
 	Classify   classifyCmd   `cmd:"" help:"Score pictures and videos with the nudity classifier."`
 	Policy     policyCmd     `cmd:"" help:"Show the policy, and explain what it decides."`
 	Models     modelsCmd     `cmd:"" help:"Fetch, list and verify classifier models."`

@@ -23,6 +23,17 @@ type quarantineCmd struct {
 	Drop    quarantineDropCmd    `cmd:"" help:"Forget a record; a content stays barred until thirty days after its last crash."`
 }
 
+// Help is the long form of the command's help.
+func (c *quarantineCmd) Help() string {
+	return `What is put aside: a job that ended its worker or used up every try, a content that crashed three engines, an event the webhook never
+took. Each record says why. Releasing one lets it try again; dropping one forgets it.
+
+A message that was rejected while its content was barred stays rejected when the content is released: its recipients have had their event.
+Do it again with
+
+  ninefold reprocess --rejected --ids FILE     job ids, one a line`
+}
+
 type quarantineListCmd struct {
 	JSON          bool `help:"One JSON object a record, on a line of its own."`
 	QueueSettings `embed:"" group:"queue"`

@@ -28,7 +28,7 @@ type reprocessCmd struct {
 	PipelineVersion []string        `help:"Messages whose manifest in force was made by this version." group:"select" placeholder:"VERSION"`
 	ScoredBy        []string        `help:"Messages with scores of this model, by id or SHA-256; none = photos and videos without scores." group:"select" placeholder:"ID"`
 	IDs             string          `name:"ids" help:"File of job ids, one a line; - = standard input." group:"select" placeholder:"FILE"`
-	Rejected        bool            `help:"Also what was rejected: it is delivered if it is accepted now. Without it nothing appears that was not there." group:"select"`
+	Rejected        bool            `help:"Also what was rejected: it is delivered if it is accepted now. Without it rejected messages and parts stay rejected, and the report counts them." group:"select"`
 
 	Only     string `help:"all = renditions, verdicts and decisions; moderation = verdicts and decisions, from the renditions as they are stored." default:"all" enum:"all,moderation"`
 	Force    bool   `help:"Do again even what the same profile, engine and model have done."`
@@ -38,7 +38,7 @@ type reprocessCmd struct {
 
 	Rate        float64 `help:"Messages begun in a second, at most; 0 = as fast as it goes." default:"0"`
 	Concurrency int     `help:"Messages in work, or waiting on the bulk queue, at the same time, 1 to 256." default:"${cores}"`
-	Journal     string  `help:"File of finished messages; empty = ninefold-reprocess-DIGEST.jsonl here, the digest being that of the selection and of what is done." placeholder:"FILE"`
+	Journal     string  `help:"File of finished messages; empty = ninefold-reprocess-DIGEST.jsonl here, the digest being that of the selection and of what is done; a dry run keeps one only if it is named." placeholder:"FILE"`
 	Resume      bool    `help:"Go on where a run with the same journal stopped; --no-resume begins anew." default:"true" negatable:""`
 	Unused      bool    `help:"At the end, read every manifest and list the renditions that none names any more. Nothing is deleted." default:"true" negatable:""`
 	JSON        bool    `help:"Print the report as JSON."`
@@ -56,7 +56,8 @@ func (c *reprocessCmd) Help() string {
 	return `Does stored messages again: with new settings, a new version or another model. All selecting flags that are set must hold; with none,
 every message is meant. A message that comes out differently gets a new manifest beside the old one (revisions/JOB/000002.json) and one event
 ninefold.parts.updated; one that does not stays as it is. A part that cannot be made again, because its original is gone for one, stays too,
-and only stricter decisions about it count. Originals and old renditions are never deleted.
+and only stricter decisions about it count. What was rejected stays rejected, counted in the report as "left rejected", unless --rejected is
+given. Originals and old renditions are never deleted.
 
 Interrupted by Ctrl-C or a crash, the same command goes on where it stopped: each finished message is a line of the journal.
 
@@ -100,7 +101,11 @@ func (c *reprocessCmd) Run(a *app) error {
 	if c.Announce && (!c.Local || c.DryRun) {
 		return &exitError{exitUsage, errors.New("--announce belongs to --local, and not to --dry-run")}
 	}
-	store, sources, err := c.openStores()
+	store, err := c.existing(a.ctx)
+	if err != nil {
+		return err
+	}
+	sources, err := c.originals(store)
 	if err != nil {
 		return err
 	}
@@ -160,13 +165,26 @@ func (c *reprocessCmd) openIDs() (func() (io.ReadCloser, error), error) {
 	return func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(string(text))), nil }, err
 }
 
+// journal opens the journal. A dry run's that nobody has named is a temporary file.
 func (c *reprocessCmd) journal(h reprocess.Header) (*reprocess.Journal, error) {
 	path := c.Journal
-	if path == "" {
+	if c.passing() {
+		f, err := os.CreateTemp("", "ninefold-reprocess-dry-*.jsonl")
+		if err != nil {
+			return nil, err
+		}
+		path = f.Name()
+		if err := f.Close(); err != nil {
+			return nil, err
+		}
+	} else if path == "" {
 		path = "ninefold-reprocess-" + h.Digest()[:12] + ".jsonl"
 	}
 	return reprocess.OpenJournal(path, h, c.Resume)
 }
+
+// passing: the journal is not kept.
+func (c *reprocessCmd) passing() bool { return c.DryRun && c.Journal == "" }
 
 // redoer returns what does one message again, and what it is: of workers, each may be another.
 func (c *reprocessCmd) redoer(a *app, store, sources pipeline.Store) (redo redoFunc, engine string, end func(), err error) {
@@ -288,23 +306,44 @@ func onQueue(client *queue.Client) redoFunc {
 
 // run does the work, shows it, and reports.
 func (c *reprocessCmd) run(a *app, cfg reprocess.Config) error {
-	view := newBulkView(a.stderr, cfg.Journal)
-	cfg.Look = view.look
+	view := newBulkView(a.stderr, cfg.Journal, c.passing())
+	var last reprocess.Look
+	cfg.Look = func(l reprocess.Look) { last = l; view.look(l) }
 	failed := reprocess.Run(a.ctx, cfg)
 	view.close()
-	report, err := reprocess.NewReport(cfg.Journal)
+	report, err := reprocess.NewReport(cfg.Journal, last.Seen)
 	if err == nil && failed == nil && c.Unused && !c.DryRun {
 		report.Unused, err = reprocess.FindUnused(a.ctx, cfg.Store, cfg.Journal)
 	}
 	if err != nil {
 		return errors.Join(failed, err)
 	}
-	if c.JSON {
-		err = printJSON(a.stdout, report)
-	} else {
-		printReport(a.stdout, report)
+	if c.passing() || (report.Complete && report.Messages == 0) {
+		err, report.Journal = cfg.Journal.Remove(), ""
 	}
+	if c.JSON {
+		err = errors.Join(err, printJSON(a.stdout, report))
+	} else {
+		c.print(a.stdout, report)
+	}
+	return c.verdict(a, cfg, report, failed, err)
+}
+
+func (c *reprocessCmd) print(w io.Writer, r reprocess.Report) {
 	switch {
+	case r.Complete && r.LookedAt == 0 && c.IDs == "":
+		fmt.Fprintf(w, "nothing was found: %s\n", c.nothing(c.Prefix))
+	case r.Complete && r.Messages == 0:
+		fmt.Fprintf(w, "nothing was selected: %d messages were looked at, and no one is meant by the flags below \"Which messages\"\n", r.LookedAt)
+	default:
+		printReport(w, r)
+	}
+}
+
+func (c *reprocessCmd) verdict(a *app, cfg reprocess.Config, report reprocess.Report, failed, err error) error {
+	switch {
+	case failed != nil && a.ctx.Err() != nil && c.passing():
+		return errors.New("interrupted: the dry run begins anew next time; --journal FILE lets it go on")
 	case failed != nil && a.ctx.Err() != nil:
 		return fmt.Errorf("interrupted: the same command goes on from here (journal %s)", cfg.Journal.Path())
 	case failed != nil || err != nil:

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ninefold/ninefold/cmd/ninefold/recovery"
 	"github.com/ninefold/ninefold/cmd/ninefold/reprocess"
 	"github.com/ninefold/ninefold/pipeline"
 	"github.com/ninefold/ninefold/pipeline/filestore"
@@ -350,7 +351,86 @@ func TestBulkLinesTellTheTimeLeft(t *testing.T) {
 		look.Entry = reprocess.Entry{JobID: "j", Outcome: pipeline.OutcomeUpdated}
 		lines.look(look)
 	}
-	if got, want := out.String(), "41 of 100 messages, about 59s left\n51 of 100 messages, about 49s left\n"; got != want {
+	if got, want := out.String(), "looked at 41 of 100 messages, about 59s left\nlooked at 51 of 100 messages, about 49s left\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A store that is not there, or has nothing, or nothing that is meant, is said, and nothing is left behind.
+func TestReprocessOfNothing(t *testing.T) {
+	setUp(t)
+	dir := t.TempDir()
+	t.Chdir(dir)
+	absent := filepath.Join(dir, "absent")
+	for _, command := range []string{"reprocess", "recover"} {
+		if r := call(t.Context(), command, "--store", absent).want(t, exitUsage); !strings.Contains(r.stderr, "--store") {
+			t.Errorf("%s: %s", command, r.stderr)
+		}
+	}
+	if _, err := os.Stat(absent); err == nil {
+		t.Error("the wrong directory was made")
+	}
+	empty := t.TempDir()
+	r := call(t.Context(), "reprocess", "--local", "--store", empty, "--prefix", "m_").want(t, exitOK)
+	if !strings.Contains(r.stdout, `nothing was found: no message is stored in `+empty+` under the prefix "m_"`) {
+		t.Errorf("empty: %s", r.stdout)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// What was rejected stays so, and the report says how many and what to do; a dry run leaves no journal.
+func TestReprocessLeavesRejected(t *testing.T) {
+	setUp(t)
+	a := newArchive(t, 1)
+	bad := a.renamed(t, a.job(t, item("i1", "photo", "p0.jpg")+","+item("i2", "photo", "profile.json")), "half")
+	call(t.Context(), "process", "--job", bad, "--out", a.store, "--json").want(t, exitPartial)
+	work := t.TempDir()
+	t.Chdir(work)
+	args := []string{"reprocess", "--store", a.store, "--sources", a.dir, "--dry-run"}
+	r := call(t.Context(), args...).want(t, exitOK)
+	if !strings.Contains(r.stdout, "left rejected") || !strings.Contains(r.stdout, "1; do them again with --rejected") ||
+		!strings.Contains(r.stdout, "2 of 2 looked at") || strings.Contains(r.stderr, "journal") {
+		t.Errorf("%s\n%s", r.stdout, r.stderr)
+	}
+	if left, err := os.ReadDir(work); err != nil || len(left) != 0 {
+		t.Errorf("the dry run left %v, %v", left, err)
+	}
+	if report := call(t.Context(), append(args, "--rejected", "--json")...).want(t, exitOK).report(t); report.Rejected != 0 || report.LookedAt != 2 {
+		t.Errorf("with --rejected: %+v", report)
+	}
+	r = call(t.Context(), append(args, "--kind", "voice")...).want(t, exitOK)
+	if !strings.Contains(r.stdout, "nothing was selected: 2 messages were looked at") {
+		t.Errorf("of no kind: %s", r.stdout)
+	}
+}
+
+// What a store holds and Redis does not know is announced, once; a bucket that is not there is an error with advice.
+func TestRecover(t *testing.T) {
+	d := deploy(t)
+	a := newArchive(t, 2)
+	foretold := call(t.Context(), "recover", "--store", a.store, "--dry-run").want(t, exitOK)
+	if !strings.Contains(foretold.stdout, "to be announced now") {
+		t.Errorf("%s", foretold.stdout)
+	}
+	for _, want := range []recovery.Report{{Messages: 2, Announced: 2}, {Messages: 2, Told: 2}} {
+		var got recovery.Report
+		r := call(t.Context(), "recover", "--store", a.store, "--json").want(t, exitOK)
+		if err := json.Unmarshal([]byte(r.stdout), &got); err != nil || got.Messages != want.Messages || got.Announced != want.Announced || got.Told != want.Told {
+			t.Errorf("%v: %s, want %+v", err, r.stdout, want)
+		}
+	}
+	if r := call(t.Context(), "recover").want(t, exitOK); !strings.Contains(r.stdout, "nothing was found") {
+		t.Errorf("empty bucket: %s", r.stdout)
+	}
+	for _, command := range []string{"recover", "reprocess"} {
+		r := call(t.Context(), command, "--store", "s3://missing").want(t, exitTrouble)
+		if !strings.Contains(r.stderr, `bucket "missing"`) || !strings.Contains(r.stderr, "--store") {
+			t.Errorf("%s: %s", command, r.stderr)
+		}
+	}
+	if n := len(listed(t, d.parts, "")); n != 0 {
+		t.Errorf("%d objects were left in the bucket", n)
 	}
 }

@@ -222,11 +222,16 @@ func (s StoreSettings) openStores() (store, sources pipeline.Store, err error) {
 	if store, err = s.at(s.Store); err != nil {
 		return nil, nil, err
 	}
+	sources, err = s.originals(store)
+	return store, sources, err
+}
+
+// originals opens the store of originals beside the open store of parts, which it may be.
+func (s StoreSettings) originals(store pipeline.Store) (pipeline.Store, error) {
 	if s.Sources == "" || s.Sources == s.Store {
-		return store, store, nil
+		return store, nil
 	}
-	from, err := s.at(s.Sources)
-	return store, from, err
+	return s.at(s.Sources)
 }
 
 func (s StoreSettings) at(where string) (pipeline.Store, error) {

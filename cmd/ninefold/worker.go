@@ -108,8 +108,12 @@ func checkSources(ctx context.Context, store, sources pipeline.Store) error {
 	if sources == store {
 		return nil
 	}
-	if s, ok := sources.(interface{ CheckSource(context.Context) error }); ok {
+	return checkReadable(ctx, sources)
+}
+
+func checkReadable(ctx context.Context, store pipeline.Store) error {
+	if s, ok := store.(interface{ CheckSource(context.Context) error }); ok {
 		return s.CheckSource(ctx)
 	}
-	return sources.List(ctx, "ninefold-check/", func(pipeline.Object) error { return nil })
+	return store.List(ctx, "ninefold-check/", func(pipeline.Object) error { return nil })
 }

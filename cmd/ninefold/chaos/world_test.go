@@ -54,7 +54,7 @@ type world struct {
 	jobs    []string
 	events  map[string][]time.Time     // arrivals, by job
 	digests map[string]map[string]bool // of the manifests that arrived, by job
-	arrived chan struct{}          // told of every event
+	arrived chan struct{}              // told of every event
 }
 
 // worker is a real worker process.

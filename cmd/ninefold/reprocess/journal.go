@@ -46,6 +46,8 @@ type Entry struct {
 	Why      string           `json:"why,omitempty"`
 	Number   int              `json:"number,omitempty"` // of the manifest in force
 	Change   pipeline.Change  `json:"change"`
+
+	LeftRejected int `json:"left_rejected,omitempty"` // parts
 }
 
 // end is the last line of a journal whose run came to its end.
@@ -239,3 +241,6 @@ func (j *Journal) Path() string { return j.file.Name() }
 
 // Close releases the file.
 func (j *Journal) Close() error { return j.file.Close() }
+
+// Remove takes a journal away that nobody needs: of a run that had nothing to do, or of a dry run.
+func (j *Journal) Remove() error { return os.Remove(j.file.Name()) }

@@ -22,10 +22,12 @@ type Report struct {
 	StartedAt  time.Time                `json:"started_at"`
 	Selection  Selection                `json:"selection"`
 	Order      pipeline.RedoOrder       `json:"order"`
-	Journal    string                   `json:"journal"`
-	Messages   int                      `json:"messages"`
+	Journal    string                   `json:"journal"`   // "" = none was kept
+	LookedAt   int                      `json:"looked_at"` // messages, those that the selection passed over included
+	Messages   int                      `json:"messages"`  // selected
 	Outcomes   map[pipeline.Outcome]int `json:"outcomes"`
-	Codes      map[pipeline.Code]int    `json:"codes"` // why messages or parts of them stay as they were
+	Codes      map[pipeline.Code]int    `json:"codes"`         // why messages or parts of them stay as they were
+	Rejected   int                      `json:"left_rejected"` // parts that stay rejected because the order did not ask for them
 	Renditions struct {
 		Added        int   `json:"added"`
 		BytesAdded   int64 `json:"bytes_added"`
@@ -48,12 +50,12 @@ type Problem struct {
 	Why     string           `json:"why,omitempty"`
 }
 
-// NewReport reads the journal.
-func NewReport(j *Journal) (Report, error) {
+// NewReport reads the journal. lookedAt is how many messages the run has looked at.
+func NewReport(j *Journal, lookedAt int) (Report, error) {
 	h := j.Header
 	r := Report{
 		Schema: ReportSchema, Run: h.Run, DryRun: h.DryRun, Complete: j.finished, StartedAt: h.StartedAt, Selection: h.Selection, Order: h.Order,
-		Journal: j.Path(), Outcomes: map[pipeline.Outcome]int{}, Codes: map[pipeline.Code]int{}, Verdicts: map[string]int{},
+		Journal: j.Path(), LookedAt: lookedAt, Outcomes: map[pipeline.Outcome]int{}, Codes: map[pipeline.Code]int{}, Verdicts: map[string]int{},
 		Decisions: map[string]int{}, Problems: []Problem{},
 	}
 	err := j.each(func(e Entry) error {
@@ -66,6 +68,7 @@ func NewReport(j *Journal) (Report, error) {
 func (r *Report) add(e Entry) {
 	r.Messages++
 	r.Outcomes[e.Outcome]++
+	r.Rejected += e.LeftRejected
 	if e.Code != "" {
 		r.Codes[e.Code]++
 	}

@@ -185,6 +185,7 @@ func (r *runner) note(t task, redone pipeline.Redone, err error) error {
 	e := Entry{
 		Position: t.position, Floor: r.front.reached(), JobID: t.jobID, At: r.Now().UTC(),
 		Outcome: redone.Outcome, Code: redone.Code, Why: redone.Why, Number: redone.Number, Change: redone.Change,
+		LeftRejected: redone.LeftRejected,
 	}
 	switch {
 	case errors.Is(err, pipeline.ErrNotExist):

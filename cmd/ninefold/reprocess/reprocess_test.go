@@ -261,7 +261,7 @@ func TestDamagedManifest(t *testing.T) {
 	if err := Run(t.Context(), config(store, j, c.redo)); err != nil {
 		t.Fatal(err)
 	}
-	r, err := NewReport(j)
+	r, err := NewReport(j, 0)
 	if err != nil || len(c.times) != 2 || r.Outcomes[OutcomeFailed] != 1 || r.Problems[0].JobID != "j0001" {
 		t.Errorf("%v, %+v, %v", err, r, c.times)
 	}
@@ -360,7 +360,7 @@ func TestErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := NewReport(j)
+	r, err := NewReport(j, 0)
 	if err != nil || !r.Complete || r.Whole() || r.Messages != 3 || len(r.Problems) != 3 {
 		t.Errorf("%v, %+v", err, r)
 	}
@@ -383,7 +383,7 @@ func TestReportAndUnused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := NewReport(j)
+	r, err := NewReport(j, 0)
 	if err != nil || !r.Whole() || r.Renditions.Added != 3 || r.Renditions.BytesAdded != 30 || r.Renditions.Dropped != 6 || r.Renditions.BytesDropped != 21 ||
 		r.Verdicts["clear -> explicit"] != 3 || r.Decisions["deliver -> blur"] != 3 || r.Stricter != 3 || r.Milder != 3 {
 		t.Errorf("%v, %+v", err, r)
