@@ -32,6 +32,7 @@ type handler struct {
 	dead      *quarantine
 	runner    Runner
 	admission *admission
+	waits     *seldom
 	stop      context.Context // ends when running jobs must be handed back
 	running   *sync.WaitGroup
 }
@@ -165,8 +166,7 @@ func (a *attempt) conclude(ctx context.Context, o outcome, err error) {
 	}
 	id, _ := asynq.GetTaskID(ctx)
 	retried, _ := asynq.GetRetryCount(ctx)
-	a.cfg.log().Warn("attempt failed", slog.String("job_id", id), slog.Int("attempt", retried+1), slog.String("outcome", string(o)),
-		slog.String("code", string(pipeline.AsError(err).Code)), slog.Any("error", err))
+	a.logFailure(id, retried+1, o, err)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitGrace/3)
 	defer cancel()
 	most, known := asynq.GetMaxRetry(ctx)
@@ -180,6 +180,20 @@ func (a *attempt) conclude(ctx context.Context, o outcome, err error) {
 			a.cfg.log().Debug("end of attempt not noted", slog.String("job_id", id), slog.Any("error", err))
 		}
 	}
+}
+
+// logFailure says why an attempt failed. What waits for a store or a Redis that is away would say so again and again: one job a minute does for
+// all of its class.
+func (a *attempt) logFailure(id string, number int, o outcome, err error) {
+	code, level, kept := pipeline.AsError(err).Code, slog.LevelWarn, 0
+	if o == busy {
+		var fresh bool
+		if fresh, kept = a.waits.say(string(a.class)+" "+string(code), time.Now()); !fresh {
+			level = slog.LevelDebug
+		}
+	}
+	a.cfg.log().Log(context.Background(), level, "attempt failed", slog.String("job_id", id), slog.Int("attempt", number), slog.String("outcome", string(o)),
+		slog.String("code", string(code)), slog.Int("lines_held_back", kept), slog.Any("error", err))
 }
 
 // decode believes no payload: it must be one valid job, and the one that the task's id says.

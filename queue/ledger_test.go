@@ -1,11 +1,14 @@
 package queue
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -334,10 +337,39 @@ func (s *storing) CommittedRevision(ctx context.Context, jobID string, _ int) (p
 	return s.Run(ctx, j, pipeline.RunOptions{})
 }
 
-// A Redis that comes back without what it had acknowledged is told again of what this worker announced.
+// A Redis that comes back without what it had acknowledged, or is emptied while it runs, is told again of what this worker announced.
 func TestLostAnnouncementIsRepeated(t *testing.T) {
+	for name, lose := range map[string]func(*testing.T, *pipelinetest.Server, *Server){
+		"restarted": func(t *testing.T, redis *pipelinetest.Server, s *Server) {
+			redis.Kill()
+			eventually(t, "the outage is noticed", func() bool {
+				s.outage.mu.Lock()
+				defer s.outage.mu.Unlock()
+				return !s.outage.since.IsZero()
+			})
+			if err := redis.Start(); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"emptied": func(t *testing.T, _ *pipelinetest.Server, s *Server) {
+			if err := s.own.FlushAll(t.Context()).Err(); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			losesAnnouncement(t, lose)
+		})
+	}
+}
+
+func losesAnnouncement(t *testing.T, lose func(*testing.T, *pipelinetest.Server, *Server)) {
+	t.Helper()
 	redis := pipelinetest.StartRedis(t) // keeps nothing over a restart
 	cfg := testConfig(redis.URL())
+	var said lines
+	cfg.Log = slog.New(slog.NewTextHandler(&said, nil))
 	client, err := NewClient(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -357,15 +389,28 @@ func TestLostAnnouncementIsRepeated(t *testing.T) {
 	if _, err := client.Wait(t.Context(), "j1", nil); err != nil {
 		t.Fatal(err)
 	}
-	redis.Kill()
-	beaten := testRedis(t, cfg)
-	eventually(t, "the outage is noticed", func() bool {
-		s.outage.mu.Lock()
-		defer s.outage.mu.Unlock()
-		return !s.outage.since.IsZero()
-	})
-	if err := redis.Start(); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the event again", func() bool { return len(eventIDs(t, beaten)) == 1 })
+	const warning = "redis knows nothing of this deployment"
+	eventually(t, "the worker has met a new Redis", func() bool { return said.count(warning) == 1 })
+	lose(t, redis, s)
+	rdb := testRedis(t, cfg)
+	eventually(t, "the event again", func() bool { return len(eventIDs(t, rdb)) == 1 })
+	eventually(t, "the loss is told", func() bool { return said.count(warning) == 2 })
+}
+
+// lines is a log that can be searched while it is written.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *lines) count(words string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.buf.String(), words)
 }

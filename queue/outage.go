@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -11,11 +12,12 @@ import (
 	"github.com/hibiken/asynq"
 )
 
-// outage tells of a Redis that is away in one line when it goes, one every half minute while it is, and one when it is back: asynq's loops
-// would each say it every few seconds.
+// outage tells of a Redis that is away in one line when it goes, one a minute while it is, and one when it is back: asynq's loops would each
+// say it every second. What else they repeat, because Redis refuses writes for one, is said once a minute.
 type outage struct {
-	log  *slog.Logger
-	ping func(context.Context) error
+	log    *slog.Logger
+	ping   func(context.Context) error
+	others seldom
 
 	mu    sync.Mutex
 	since time.Time // zero = Redis answers
@@ -25,7 +27,7 @@ type outage struct {
 
 const (
 	lookAtRedis = time.Second
-	sayAgain    = 30 * time.Second
+	sayAgain    = time.Minute
 )
 
 // run looks until ctx ends.
@@ -63,15 +65,53 @@ func (o *outage) note(err error, now time.Time) {
 	}
 }
 
-// holds reports whether a line says no more than that Redis is away.
-func (o *outage) holds(line string) bool {
+// holds reports whether a line says no more than that Redis is away, or what was said within the last minute.
+func (o *outage) holds(line string, now time.Time) bool {
 	if !aboutConnection(line) {
-		return false
+		fresh, _ := o.others.say(shapeOf(line), now)
+		return !fresh
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.kept++
 	return true
+}
+
+// shapeOf is what lines that differ in a number or an id have in common: their words of letters only.
+func shapeOf(line string) string {
+	words := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == ':' || r == '=' })
+	return strings.Join(slices.DeleteFunc(words, func(word string) bool { return strings.ContainsAny(word, "0123456789") }), " ")
+}
+
+// seldom lets the same thing be said once a minute.
+type seldom struct {
+	mu   sync.Mutex
+	said map[string]said
+}
+
+type said struct {
+	at   time.Time
+	kept int // since
+}
+
+// seldomMost is how many different things are kept in mind; beyond it the whole is forgotten, and all may be said again.
+const seldomMost = 256
+
+// say reports whether what may be said now, and how often it was not since it last was.
+func (s *seldom) say(what string, now time.Time) (fresh bool, kept int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last, known := s.said[what]
+	if known && now.Sub(last.at) < sayAgain {
+		last.kept++
+		s.said[what] = last
+		return false, 0
+	}
+	if s.said == nil || len(s.said) >= seldomMost {
+		s.said = map[string]said{}
+	}
+	s.said[what] = said{at: now}
+	return true, last.kept
 }
 
 // aboutConnection knows the words of go-redis, the net package and a Redis that is starting or failing over.
@@ -97,7 +137,7 @@ var _ asynq.Logger = asynqLog{}
 
 func (l asynqLog) say(level slog.Level, args []any) {
 	line := fmt.Sprint(args...)
-	if level >= slog.LevelWarn && l.outage != nil && l.outage.holds(line) {
+	if level >= slog.LevelWarn && l.outage != nil && l.outage.holds(line, time.Now()) {
 		level = slog.LevelDebug
 	}
 	l.log.Log(context.Background(), level, line)

@@ -27,6 +27,7 @@ type Server struct {
 	dead      *quarantine
 	admission *admission
 	outage    *outage
+	waits     seldom                   // attempts that wait for what is away
 	servers   map[string]*asynq.Server // by queue
 	handlers  map[string]asynq.Handler
 	runner    Runner
@@ -145,7 +146,7 @@ func (s *Server) startHelpers() {
 
 func (s *Server) handler(class Class) *handler {
 	return &handler{
-		cfg: s.cfg, class: class, rdb: s.own, books: s.books, recent: s.recent, dead: s.dead, runner: s.runner, admission: s.admission,
+		cfg: s.cfg, class: class, rdb: s.own, books: s.books, recent: s.recent, dead: s.dead, runner: s.runner, admission: s.admission, waits: &s.waits,
 		stop: s.stop, running: &s.running,
 	}
 }
