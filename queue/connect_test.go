@@ -89,6 +89,7 @@ func certificate(t *testing.T) (cert, key string) {
 
 // A Redis that speaks TLS only, asks for our certificate, and knows us as an ACL user who may touch nothing but our keys and asynq's.
 func TestRedisTLSAndACL(t *testing.T) {
+	t.Parallel()
 	cert, key := certificate(t)
 	secure := pipelinetest.StartRedisTLS(t, cert, key, "--user", "worker", "on", ">s3cret", "~asynq:*", "~ninefold:*", "&asynq:*", "+@all", "-@dangerous", "+info",
 		"--user", "default", "off")
@@ -108,6 +109,7 @@ func TestRedisTLSAndACL(t *testing.T) {
 
 // Sentinels name the server; when it dies they name another, and work goes on.
 func TestRedisSentinel(t *testing.T) {
+	t.Parallel()
 	master := pipelinetest.StartRedis(t, "--appendonly", "yes")
 	host, port, _ := net.SplitHostPort(master.Addr)
 	replica := pipelinetest.StartRedis(t, "--replicaof", host+" "+port, "--repl-diskless-sync-delay", "0")
@@ -168,6 +170,7 @@ func redisCLI(t *testing.T, what, addr, want string, args ...string) {
 
 // On a cluster of three nodes everything that one script touches lies in one slot.
 func TestRedisCluster(t *testing.T) {
+	t.Parallel()
 	var addrs []string
 	for range 3 {
 		addrs = append(addrs, pipelinetest.StartRedis(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "15000").Addr)

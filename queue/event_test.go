@@ -78,6 +78,7 @@ func TestDecodeEventRefuses(t *testing.T) {
 
 // However many workers announce one manifest at the same time, there is one event.
 func TestPublishIsIdempotent(t *testing.T) {
+	t.Parallel()
 	cfg := DefaultConfig()
 	cfg.RedisURL = pipelinetest.StartRedis(t).URL()
 	rdb, err := connect(cfg)

@@ -53,6 +53,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 
 // Of several live attempts at one job only the latest may publish, and it publishes once, whatever order they end in.
 func TestFence(t *testing.T) {
+	t.Parallel()
 	rdb := testRedis(t, testConfig(pipelinetest.StartRedis(t).URL()))
 	books := &ledger{rdb: rdb, worker: "w", ttl: time.Hour}
 	begin := func() start {
@@ -112,6 +113,7 @@ func eventIDs(t *testing.T, rdb redis.UniversalClient) []string {
 
 // What one worker read from the outbox before it died, another announces, once; so does one whose group Redis has lost.
 func TestRelayTakesOver(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(pipelinetest.StartRedis(t).URL())
 	rdb := testRedis(t, cfg)
 	put := func(id string) {
@@ -166,8 +168,41 @@ func TestRelayTakesOver(t *testing.T) {
 	}
 }
 
+// What Redis gave to a read that a shutdown has ended is announced before the worker goes: perhaps there is no other.
+func TestRelayAnnouncesItsOwnAtTheEnd(t *testing.T) {
+	t.Parallel()
+	rdb := testRedis(t, testConfig(pipelinetest.StartRedis(t).URL()))
+	var published []string
+	r := &relay{rdb: rdb, class: ClassPhoto, worker: "w", log: slog.New(slog.DiscardHandler), publish: func(_ context.Context, id string, _ []byte) error {
+		published = append(published, id)
+		return nil
+	}}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r.run(ctx) // makes the group
+	for _, id := range []string{"given", "new"} {
+		if err := rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: outboxKey(ClassPhoto), Values: []any{"id", id, "event", "{}"}}).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if id == "new" {
+			break
+		}
+		if err := rdb.XReadGroup(t.Context(), &redis.XReadGroupArgs{Group: relayGroup, Consumer: "w", Streams: []string{outboxKey(ClassPhoto), ">"}}).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.run(ctx)
+	if fmt.Sprint(published) != "[given new]" {
+		t.Errorf("published %v, want what was given to it and what was new", published)
+	}
+	if n := rdb.XLen(t.Context(), outboxKey(ClassPhoto)).Val(); n != 0 {
+		t.Errorf("%d events are left in the outbox", n)
+	}
+}
+
 // A task of a dead worker is run again by a living one long before asynq would, whether it had begun, waited, or has no lease at all.
 func TestReclaim(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(pipelinetest.StartRedis(t).URL())
 	rdb := testRedis(t, cfg)
 	client, err := NewClient(cfg)
@@ -236,6 +271,7 @@ func (c *crashing) Run(ctx context.Context, j pipeline.Job, o pipeline.RunOption
 
 // A job whose attempts were never heard of again three times is not run a fourth time: it is rejected with its event and put aside.
 func TestPoisonIsQuarantined(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(pipelinetest.StartRedis(t).URL())
 	rdb := testRedis(t, cfg)
 	client, err := NewClient(cfg)
@@ -287,6 +323,7 @@ func TestPoisonIsQuarantined(t *testing.T) {
 
 // Three crashes over one content bar it for every worker, until it is released.
 func TestSuspects(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(pipelinetest.StartRedis(t).URL())
 	s, err := NewSuspects(cfg)
 	if err != nil {

@@ -60,6 +60,7 @@ func TestOtherTroubleIsToldOnceAMinute(t *testing.T) {
 
 // A worker with jobs whose real Redis goes away for some seconds, and whose store is away for longer, writes a handful of lines about it.
 func TestFewLinesInAnOutage(t *testing.T) {
+	t.Parallel()
 	redis := pipelinetest.StartRedis(t, "--appendonly", "yes")
 	cfg := testConfig(redis.URL())
 	cfg.RetryFirst, cfg.RetryMost = 50*time.Millisecond, 100*time.Millisecond

@@ -46,16 +46,28 @@ func (r *relay) run(ctx context.Context) {
 	}
 	rest, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitGrace/2)
 	defer cancel()
-	if err := r.next(rest, -1); err != nil {
+	// First what Redis gave to a read that ctx has ended, or that failed to be announced: without another worker nobody would take it over.
+	if err := errors.Join(r.read(rest, readOwn, -1), r.read(rest, readNew, -1)); err != nil {
 		r.log.Debug("relay", slog.Any("error", err))
 	}
 }
 
-// next announces what nobody has read. A Redis that has lost the group gets it again, from the first event on.
+// What read asks for.
+const (
+	readNew = ">" // what nobody has read
+	readOwn = "0" // what this worker has read and not acknowledged
+)
+
+// next announces what nobody has read.
 func (r *relay) next(ctx context.Context, block time.Duration) error {
+	return r.read(ctx, readNew, block)
+}
+
+// read announces what there is. A Redis that has lost the group gets it again, from the first event on.
+func (r *relay) read(ctx context.Context, what string, block time.Duration) error {
 	for {
 		got, err := r.rdb.XReadGroup(ctx, &redis.XReadGroupArgs{
-			Group: relayGroup, Consumer: r.worker, Streams: []string{outboxKey(r.class), ">"}, Count: relayBatch, Block: block,
+			Group: relayGroup, Consumer: r.worker, Streams: []string{outboxKey(r.class), what}, Count: relayBatch, Block: block,
 		}).Result()
 		switch {
 		case errors.Is(err, redis.Nil):

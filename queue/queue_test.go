@@ -3,6 +3,7 @@ package queue_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -23,7 +24,12 @@ import (
 	"github.com/ninefold/ninefold/queue"
 )
 
+// TestMain lets more tests run at once than there are cores: what they do most is wait for their own servers.
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
+	}
 	goleak.VerifyTestMain(m)
 }
 
@@ -193,6 +199,7 @@ func TestClassOf(t *testing.T) {
 
 // However often and at whatever moment a job is submitted, it runs once and is announced once.
 func TestSubmittingTwiceIsOneJob(t *testing.T) {
+	t.Parallel()
 	cfg := config(pipelinetest.StartRedis(t).URL())
 	c := client(t, cfg)
 	if r := submit(t, c, job("j1", pipeline.KindPhoto)); r.Existed || r.State != queue.Queued || r.Class != queue.ClassPhoto {
@@ -226,6 +233,7 @@ func TestSubmittingTwiceIsOneJob(t *testing.T) {
 
 // One id cannot stand for two jobs, not even for jobs of different classes.
 func TestAnIDIsForOneJob(t *testing.T) {
+	t.Parallel()
 	c := client(t, config(pipelinetest.StartRedis(t).URL()))
 	submit(t, c, job("j1", pipeline.KindPhoto))
 	captioned := job("j1", pipeline.KindPhoto)
@@ -256,6 +264,7 @@ func failing(attempt int32, runs *atomic.Int32, fail func() error) runnerFunc {
 }
 
 func TestTroubleIsRetried(t *testing.T) {
+	t.Parallel()
 	for name, fail := range map[string]func() error{
 		"error": func() error { return errTrouble },
 		"panic": func() error { panic("a bug") },
@@ -277,6 +286,7 @@ func TestTroubleIsRetried(t *testing.T) {
 
 // The last attempt is told so, and what it makes of its trouble is the job's one result.
 func TestFinalAttemptIsTerminal(t *testing.T) {
+	t.Parallel()
 	cfg := config(pipelinetest.StartRedis(t).URL())
 	c := client(t, cfg)
 	var mu sync.Mutex
@@ -303,6 +313,7 @@ func TestFinalAttemptIsTerminal(t *testing.T) {
 
 // An error that another attempt would not mend ends the job at once.
 func TestResultErrorIsNotRetried(t *testing.T) {
+	t.Parallel()
 	cfg := config(pipelinetest.StartRedis(t).URL())
 	c := client(t, cfg)
 	var runs atomic.Int32
@@ -333,6 +344,7 @@ func enqueue(t *testing.T, url, queueName, taskType, id string, payload []byte) 
 
 // What is no job is put aside with its code; nothing runs, nothing is announced.
 func TestBadPayloadIsPutAside(t *testing.T) {
+	t.Parallel()
 	cfg := config(pipelinetest.StartRedis(t).URL())
 	c := client(t, cfg)
 	var runs atomic.Int32
@@ -356,6 +368,7 @@ func TestBadPayloadIsPutAside(t *testing.T) {
 
 // A job of a newer client, with a field this worker does not know, ends for its consumer too.
 func TestAJobFromTheFutureIsRejectedWithAnEvent(t *testing.T) {
+	t.Parallel()
 	cfg := config(pipelinetest.StartRedis(t).URL())
 	c := client(t, cfg)
 	var refusal atomic.Pointer[pipeline.Error]
@@ -380,6 +393,7 @@ func TestAJobFromTheFutureIsRejectedWithAnEvent(t *testing.T) {
 
 // A shutdown lets the running job finish and takes no other.
 func TestDrainWaitsForTheRunningJob(t *testing.T) {
+	t.Parallel()
 	cfg := config(pipelinetest.StartRedis(t).URL())
 	cfg.Drain = settle
 	c := client(t, cfg)
@@ -412,6 +426,7 @@ func TestDrainWaitsForTheRunningJob(t *testing.T) {
 
 // What a drain cannot wait for is ended, then handed back uncounted, then done by another worker: even a last attempt.
 func TestShutdownHandsBack(t *testing.T) {
+	t.Parallel()
 	cfg := config(pipelinetest.StartRedis(t).URL())
 	cfg.Drain, cfg.Attempts = 50*time.Millisecond, 1
 	c := client(t, cfg)
@@ -446,6 +461,7 @@ func TestShutdownHandsBack(t *testing.T) {
 
 // A result that was committed while the worker was being told to stop is announced all the same.
 func TestCommittedDuringShutdown(t *testing.T) {
+	t.Parallel()
 	cfg := config(pipelinetest.StartRedis(t).URL())
 	cfg.Drain = 50 * time.Millisecond
 	c := client(t, cfg)
@@ -466,6 +482,7 @@ func TestCommittedDuringShutdown(t *testing.T) {
 
 // Redis dies during a job and comes back: the job is done, announced once, and nobody had to do anything.
 func TestRedisOutage(t *testing.T) {
+	t.Parallel()
 	server := pipelinetest.StartRedis(t, "--appendonly", "yes", "--appendfsync", "always")
 	cfg := config(server.URL())
 	c := client(t, cfg)
@@ -495,6 +512,7 @@ func TestRedisOutage(t *testing.T) {
 }
 
 func TestProgressIsSeen(t *testing.T) {
+	t.Parallel()
 	cfg := config(pipelinetest.StartRedis(t).URL())
 	c := client(t, cfg)
 	seen := make(chan struct{})
@@ -527,6 +545,7 @@ func TestProgressIsSeen(t *testing.T) {
 }
 
 func TestUnknownJob(t *testing.T) {
+	t.Parallel()
 	c := client(t, config(pipelinetest.StartRedis(t).URL()))
 	if _, err := c.Status(t.Context(), "nobody"); !errors.Is(err, queue.ErrUnknownJob) {
 		t.Errorf("Status: %v", err)
@@ -552,6 +571,7 @@ func subscribe(t *testing.T, cfg queue.Config, fn func(context.Context, queue.Ev
 
 // A subscriber gets each event until it has taken it, and never what is no event.
 func TestSubscribe(t *testing.T) {
+	t.Parallel()
 	cfg := config(pipelinetest.StartRedis(t).URL())
 	c := client(t, cfg)
 	var runs, calls atomic.Int32
@@ -576,6 +596,7 @@ func TestSubscribe(t *testing.T) {
 
 // The whole way on the embedded Redis, which is what `ninefold dev` and the demo run on.
 func TestEmbedded(t *testing.T) {
+	t.Parallel()
 	url, stop, err := queue.StartEmbedded()
 	if err != nil {
 		t.Fatal(err)
@@ -602,6 +623,7 @@ func TestEmbedded(t *testing.T) {
 
 // A Redis that would throw jobs away is refused; one that does not say is not, and ACL users work.
 func TestCheck(t *testing.T) {
+	t.Parallel()
 	evicting := config(pipelinetest.StartRedis(t, "--maxmemory-policy", "allkeys-lru").URL())
 	s, err := queue.NewServer(evicting, counted(new(atomic.Int32)))
 	if err != nil {

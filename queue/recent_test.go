@@ -15,6 +15,7 @@ import (
 
 // The latest finished jobs come last first, behind those that are not finished, however many there are.
 func TestRecent(t *testing.T) {
+	t.Parallel()
 	cfg := config(pipelinetest.StartRedis(t).URL())
 	c := client(t, cfg)
 	if got, err := c.Recent(t.Context(), 5); err != nil || len(got) != 0 {
@@ -51,6 +52,7 @@ func TestRecent(t *testing.T) {
 }
 
 func TestJob(t *testing.T) {
+	t.Parallel()
 	c := client(t, config(pipelinetest.StartRedis(t).URL()))
 	want := job("j1", pipeline.KindVoice, pipeline.KindVideo)
 	submit(t, c, want)

@@ -64,6 +64,7 @@ func testJob() pipeline.Job {
 // An acknowledgement that fails once is repeated and arrives: the job is not run again. Without the ackHook the repetition
 // carries a cancelled context and never leaves.
 func TestAcknowledgementIsRepeated(t *testing.T) {
+	t.Parallel()
 	cfg := DefaultConfig()
 	cfg.RedisURL, cfg.Poll, cfg.Log = pipelinetest.StartRedis(t).URL(), 10*time.Millisecond, slog.New(slog.DiscardHandler)
 	var r onceRunner

@@ -45,6 +45,7 @@ func receiver(t *testing.T, statuses ...int) (url string, got chan posted, calls
 // The webhook gets each event, signed over what it reads, until it takes it; a worker that ends in between changes nothing; the parts queue
 // has the event as well.
 func TestWebhook(t *testing.T) {
+	t.Parallel()
 	cfg := config(pipelinetest.StartRedis(t).URL())
 	url, got, calls := receiver(t, http.StatusInternalServerError, http.StatusNoContent)
 	cfg.Webhook = queue.Webhook{URL: url, Secrets: webhookSecret, AllowPrivate: true}
@@ -97,6 +98,7 @@ func (w lineWriter) Write(p []byte) (int, error) {
 
 // Private targets are refused when they are dialled, whatever their name; redirects are not followed.
 func TestWebhookRefusesPrivateTargetsAndRedirects(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		allow bool
@@ -155,6 +157,7 @@ func TestWebhookValidate(t *testing.T) {
 
 // What the webhook never takes is kept, and delivered when it is released.
 func TestWebhookGivesUpIntoQuarantine(t *testing.T) {
+	t.Parallel()
 	cfg := config(pipelinetest.StartRedis(t).URL())
 	url, got, _ := receiver(t, http.StatusNoContent)
 	c := client(t, cfg)

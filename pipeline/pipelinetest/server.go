@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -134,14 +135,22 @@ func missing(t testing.TB, what string) {
 	t.Skip(what)
 }
 
+// Ports below those that the kernel gives to outgoing connections (32768 to 60999): nobody is given one between our look and the server's
+// start. Ten thousand above each is free, too: a Redis cluster's nodes talk there.
+const firstPort, lastPort = 12000, 22000
+
+// freeAddr returns an address that nobody listens on.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		addr := fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(lastPort-firstPort))
+		if l, err := net.Listen("tcp", addr); err == nil {
+			_ = l.Close()
+			return addr
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatalf("no port from %d to %d is free", firstPort, lastPort)
+	return ""
 }
 
 func (s *Server) startFor(t testing.TB) {
