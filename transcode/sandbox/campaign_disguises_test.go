@@ -103,7 +103,7 @@ func planted(t *testing.T) (all []input, markers []string) {
 	for _, name := range still {
 		for n, group := range groups(exif) {
 			out := fmt.Sprintf("x%d-%s", n, name)
-			line := append([]string{"-q", "-overwrite_original", "-o", out, "-GPSLatitude=48.137", "-GPSLatitudeRef=N", "-Model=" + markers[0]}, group...)
+			line := append([]string{"-q", "-o", out, "-GPSLatitude=48.137", "-GPSLatitudeRef=N", "-Model=" + markers[0]}, group...)
 			all = append(all, input{out, made(t, dir, out, "exiftool", append(line, name)...)})
 		}
 	}

@@ -139,6 +139,8 @@ func (w *world) attempts(r *hall) []attempt {
 		{"file of 1 GiB", "write a file of 1 GiB", "", "file too large"},
 		{"disk", "fill the disk", "", ended + "bytes"},
 		{"hidden disk", "fill the disk with unlinked files", "", ended + "bytes"},
+		{"reserve", "take disk without writing", "", unknown},
+		{"deep", "hide files too deep to be named", "", ended + "files"},
 		{"files", "make a hundred thousand files", "", ended + "files"},
 		{"64 GiB", "allocate 64 GiB", "", "cannot allocate"},
 		{"2 GiB", "take 2 GiB", "", "cannot allocate"},
@@ -160,7 +162,7 @@ func TestEscapes(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "do-not-tell")
-	r := newHall(t, func(c *Config) { c.Sandbox, c.Limits.Photo = Required, 3*time.Second })
+	r := newHall(t, func(c *Config) { c.Sandbox, c.Limits.Photo = Required, 8*time.Second }) // long enough to write a gigabyte
 	w := newWorld(t, r)
 	var table strings.Builder
 	tab := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)

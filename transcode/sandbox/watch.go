@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -101,31 +102,57 @@ func (e *engine) overdrawn(c class, before time.Duration) *pipeline.Error {
 
 // diskUsage is what lies below dir, and what the processes keep open though its name is gone. It stops counting past the limits.
 func diskUsage(dir string, pids []int) (bytes int64, files int) {
-	count := func(info fs.FileInfo) error {
+	count := func(info fs.FileInfo) bool {
 		if st, ok := info.Sys().(*syscall.Stat_t); ok {
 			bytes += st.Blocks * 512
 		}
-		if files++; bytes > mostDisk || files > mostFiles {
-			return fs.SkipAll
-		}
-		return nil
+		files++
+		return bytes <= mostDisk && files <= mostFiles
 	}
-	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return nil //nolint:nilerr // what went away while we looked takes no room
+	for dirs := []string{dir}; len(dirs) > 0; dirs = dirs[1:] {
+		below, err := countIn(dirs[0], count)
+		if errors.Is(err, syscall.ENAMETOOLONG) { // no decoder makes such a one; what is in there cannot be counted
+			return bytes, mostFiles + 1
 		}
-		info, err := d.Info()
-		if err != nil {
-			return nil //nolint:nilerr // likewise
-		}
-		return count(info)
-	})
+		dirs = append(dirs, below...)
+	}
 	for _, pid := range pids {
 		for _, info := range nameless(pid) {
-			_ = count(info)
+			count(info)
 		}
 	}
 	return bytes, files
+}
+
+// countIn counts what dir holds, a few entries at a time, for a directory that is being flooded has no end, and returns the directories
+// in it, none when count has had enough. What went away while we looked takes no room.
+func countIn(dir string, count func(fs.FileInfo) bool) (below []string, err error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	for {
+		entries, err := f.ReadDir(256)
+		for _, entry := range entries {
+			info, err := entry.Info()
+			if errors.Is(err, syscall.ENAMETOOLONG) {
+				return nil, err
+			}
+			if err != nil {
+				continue
+			}
+			if !count(info) {
+				return nil, nil
+			}
+			if info.IsDir() {
+				below = append(below, filepath.Join(dir, entry.Name()))
+			}
+		}
+		if err != nil {
+			return below, nil // io.EOF, or gone
+		}
+	}
 }
 
 // nameless are the open files of a process that no directory holds any more.

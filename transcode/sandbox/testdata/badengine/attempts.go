@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -72,6 +73,8 @@ var attempts = map[string]func(b *bad, arg string) error{
 	"file of 1 GiB": func(b *bad, _ string) error { return oneFile(b) },
 	"disk":          fillDisk,
 	"hidden disk":   fillHidden,
+	"reserve":       reserve,
+	"deep":          deep,
 	"files":         manyFiles,
 	"64 GiB": func(*bad, string) error {
 		return failed(unix.Mmap(-1, 0, 64<<30, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE))
@@ -212,7 +215,7 @@ func fillDisk(b *bad, _ string) error {
 		if err != nil {
 			return err
 		}
-		if err := reserve(f); err != nil {
+		if err := errors.Join(fill(f), f.Close()); err != nil {
 			return err
 		}
 	}
@@ -222,22 +225,58 @@ func fillDisk(b *bad, _ string) error {
 
 // fillHidden does so in files whose names are gone.
 func fillHidden(b *bad, _ string) error {
+	var open []*os.File
 	for i := range 64 {
 		path := filepath.Join(b.dir, fmt.Sprintf("out/fill%d", i))
 		f, err := os.Create(path)
 		if err == nil {
-			err = errors.Join(os.Remove(path), reserve(f))
+			err = errors.Join(os.Remove(path), fill(f))
 		}
 		if err != nil {
+			return err
+		}
+		open = append(open, f)
+	}
+	time.Sleep(time.Hour)
+	runtime.KeepAlive(open)
+	return nil
+}
+
+// fill writes 200 MiB.
+func fill(f *os.File) error {
+	chunk := make([]byte, 1<<20)
+	for range 200 {
+		if _, err := f.Write(chunk); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reserve takes 200 MiB without writing them.
+func reserve(b *bad, _ string) error {
+	f, err := os.Create(filepath.Join(b.dir, "out/reserved"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return unix.Fallocate(int(f.Fd()), 0, 0, 200<<20)
+}
+
+// deep goes down until no path from the root reaches it.
+func deep(b *bad, _ string) error {
+	if err := os.Chdir(filepath.Join(b.dir, "out")); err != nil {
+		return err
+	}
+	name := strings.Repeat("d", 200)
+	for range 30 {
+		if err := errors.Join(os.Mkdir(name, 0o700), os.Chdir(name)); err != nil {
 			return err
 		}
 	}
 	time.Sleep(time.Hour)
 	return nil
 }
-
-// reserve takes 200 MiB without writing them.
-func reserve(f *os.File) error { return unix.Fallocate(int(f.Fd()), 0, 0, 200<<20) }
 
 func manyFiles(b *bad, _ string) error {
 	for i := range 100_000 {
