@@ -83,6 +83,10 @@ bench-queue: build models tools ## Measure what our handler adds to bare asynq, 
 	@NINEFOLD_BENCH=1 go test -count=1 -timeout 30m -run '^TestBenchQueue$$' -v ./queue
 	@NINEFOLD_BENCH=1 go test -count=1 -timeout 30m -run '^TestBenchVoiceBehindVideo$$' -v ./cmd/ninefold/chaos
 
+.PHONY: bench-scale
+bench-scale: build models tools ## Measure what a message of each kind costs a deployment: CPU, Redis commands, bytes. The figures below "Scale" in README.md.
+	@NINEFOLD_BENCH=1 CI=true go test -count=1 -timeout 30m -run '^TestBenchScale$$' -v ./cmd/ninefold/chaos | grep -E '^(\{|--- |ok|FAIL|    [a-z_]+\.go)'
+
 .PHONY: bench-video
 bench-video: build models ## Measure a video's CPU and memory against a bare ffmpeg and the usual separate runs; fails when a limit is missed.
 	@go run ./cmd/bench-video -engine bin/ninefold-engine

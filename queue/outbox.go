@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -63,51 +64,87 @@ func (r *relay) next(ctx context.Context, block time.Duration) error {
 	return r.read(ctx, readNew, block)
 }
 
-// read announces what there is. A Redis that has lost the group gets it again, from the first event on.
+// read announces what there is, batch by batch. What was announced is taken out of the outbox on the way to the next batch, in one round trip.
+// A Redis that has lost the group gets it again, from the first event on.
 func (r *relay) read(ctx context.Context, what string, block time.Duration) error {
-	for {
-		got, err := r.rdb.XReadGroup(ctx, &redis.XReadGroupArgs{
-			Group: relayGroup, Consumer: r.worker, Streams: []string{outboxKey(r.class), what}, Count: relayBatch, Block: block,
-		}).Result()
+	var told []string // and still in the outbox
+	for turn := time.Now().Add(relayWithin / 3); time.Now().Before(turn); {
+		messages, err := r.take(ctx, told, what, block)
 		switch {
-		case errors.Is(err, redis.Nil):
-			return nil
 		case err != nil && strings.HasPrefix(err.Error(), "NOGROUP"):
 			if err := r.rdb.XGroupCreateMkStream(ctx, outboxKey(r.class), relayGroup, "0").Err(); err != nil && !strings.HasPrefix(err.Error(), "BUSYGROUP") {
 				return err
 			}
 			continue
-		case err != nil || len(got) == 0:
+		case err != nil:
 			return err
+		case len(messages) == 0:
+			return nil
 		}
-		if err := r.announce(ctx, got[0].Messages); err != nil || len(got[0].Messages) < relayBatch {
-			return err
+		if told, err = r.announce(ctx, messages); err != nil {
+			return errors.Join(err, r.remove(ctx, told))
 		}
 	}
+	return r.remove(ctx, told)
 }
 
-// announce publishes messages and removes those that were.
-func (r *relay) announce(ctx context.Context, messages []redis.XMessage) error {
-	var ids []string
-	var failed error
+// take removes what was announced and returns the next messages, none when there are none. It waits for them as long as block where nothing is
+// to be removed; a pipeline's read timeout is no matter of one command's.
+func (r *relay) take(ctx context.Context, told []string, what string, block time.Duration) ([]redis.XMessage, error) {
+	args := &redis.XReadGroupArgs{
+		Group: relayGroup, Consumer: r.worker, Streams: []string{outboxKey(r.class), what}, Count: relayBatch, Block: block,
+	}
+	var read *redis.XStreamSliceCmd
+	var err error
+	if len(told) == 0 {
+		read = r.rdb.XReadGroup(ctx, args)
+	} else {
+		_, err = r.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			r.forgetIn(ctx, p, told)
+			args.Block = -1
+			read = p.XReadGroup(ctx, args)
+			return nil
+		})
+	}
+	got, failed := read.Result()
+	if err = cmp.Or(failed, err); errors.Is(err, redis.Nil) {
+		return nil, nil
+	}
+	if err != nil || len(got) == 0 {
+		return nil, err
+	}
+	return got[0].Messages, nil
+}
+
+// announce publishes messages and returns the ids of those that were; the others stay pending and are claimed later.
+func (r *relay) announce(ctx context.Context, messages []redis.XMessage) (told []string, err error) {
 	for _, m := range messages {
 		id, _ := m.Values["id"].(string)
 		event, _ := m.Values["event"].(string)
-		if err := r.publish(ctx, id, []byte(event)); err != nil {
-			failed = errors.Join(failed, err)
-			continue // it stays pending and is claimed later
+		if failed := r.publish(ctx, id, []byte(event)); failed != nil {
+			err = errors.Join(err, failed)
+			continue
 		}
-		ids = append(ids, m.ID)
+		told = append(told, m.ID)
 	}
-	if len(ids) == 0 {
-		return failed
+	return told, err
+}
+
+// remove takes what was announced out of the outbox.
+func (r *relay) remove(ctx context.Context, told []string) error {
+	if len(told) == 0 {
+		return nil
 	}
 	_, err := r.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.XAck(ctx, outboxKey(r.class), relayGroup, ids...)
-		p.XDel(ctx, outboxKey(r.class), ids...)
+		r.forgetIn(ctx, p, told)
 		return nil
 	})
-	return errors.Join(failed, err)
+	return err
+}
+
+func (r *relay) forgetIn(ctx context.Context, p redis.Pipeliner, told []string) {
+	p.XAck(ctx, outboxKey(r.class), relayGroup, told...)
+	p.XDel(ctx, outboxKey(r.class), told...)
 }
 
 // reclaim announces what a worker read and did not announce, itself included, and forgets workers that have nothing.
@@ -123,7 +160,8 @@ func (r *relay) reclaim(ctx context.Context) error {
 		if len(messages) > 0 {
 			r.log.Info("announcing what was committed and not announced", slog.Int("events", len(messages)))
 		}
-		if err := r.announce(ctx, messages); err != nil {
+		told, failed := r.announce(ctx, messages)
+		if err := errors.Join(failed, r.remove(ctx, told)); err != nil {
 			return err
 		}
 		if from = next; from == "0-0" {

@@ -112,6 +112,9 @@ func (p *redisProxy) connect(client net.Conn) {
 	for {
 		n, err := client.Read(buf)
 		if err != nil {
+			for late := time.Now().Add(answerWithin); waits.Load() != nil && time.Now().Before(late); {
+				<-time.After(time.Millisecond) // a client that has given up does not hear the reply; the rule does
+			}
 			return
 		}
 		if r := p.rule(buf[:n]); r != nil {
@@ -130,6 +133,9 @@ func (p *redisProxy) connect(client net.Conn) {
 		}
 	}
 }
+
+// answerWithin bounds the wait for a reply that a rule wants to see.
+const answerWithin = 5 * time.Second
 
 // replies passes replies on until a rule wants one swallowed, with the connection.
 func (p *redisProxy) replies(server, client net.Conn, waits *atomic.Pointer[rule]) {
