@@ -107,10 +107,12 @@ func planted(t *testing.T) (all []input, markers []string) {
 			all = append(all, input{out, made(t, dir, out, "exiftool", append(line, name)...)})
 		}
 	}
-	for _, in := range all {
-		if len(markersIn(in.data, markers)) == 0 {
-			t.Fatalf("%s has nothing to lose", in.name)
-		}
+	bare := func(in input) bool { return len(markersIn(in.data, markers)) == 0 }
+	if long() { // not every container holds every tag alone
+		all = slices.DeleteFunc(all, bare)
+	}
+	if i := slices.IndexFunc(all, bare); i >= 0 || len(all) < len(sound)+len(film)+len(still) {
+		t.Fatalf("%d files, and one of them has nothing to lose: %d", len(all), i)
 	}
 	return all, markers
 }

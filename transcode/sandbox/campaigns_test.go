@@ -43,24 +43,26 @@ func TestCampaignC7(t *testing.T) {
 	before := residentMemory(t)
 	n := 0
 	for _, fault := range []struct {
-		word string
-		code pipeline.Code
+		word   string
+		code   pipeline.Code
+		rounds int
 	}{
-		{"segv", pipeline.CodeEngineCrashed},
-		{"hang", pipeline.CodeDecodeTimeout},
-		{"memory", pipeline.CodeEngineCrashed},
-		{"try|children|", pipeline.CodeEngineCrashed},
-		{"stderr", pipeline.CodeEngineCrashed},
-		{"output", pipeline.CodeEngineCrashed},
-		{"try|disk|", pipeline.CodeEngineCrashed},
+		{"segv", pipeline.CodeEngineCrashed, pick(2, 50)},
+		{"hang", pipeline.CodeDecodeTimeout, pick(2, 50)},
+		{"memory", pipeline.CodeEngineCrashed, pick(2, 50)},
+		{"try|children|", pipeline.CodeEngineCrashed, pick(2, 50)},
+		{"stderr", pipeline.CodeEngineCrashed, pick(2, 50)},
+		{"output", pipeline.CodeEngineCrashed, pick(2, 50)},
+		{"try|files|", pipeline.CodeEngineCrashed, pick(1, 40)},
+		{"try|disk|", pipeline.CodeEngineCrashed, pick(1, 10)}, // a gigabyte each
 	} {
-		for range pick(2, 50) {
+		for range fault.rounds {
 			n++
 			start := time.Now()
 			_, err := r.render(t.Context(), t, n, fault.word)
 			got := pipeline.AsError(err)
 			// A flood that a loaded machine has not let end by the limit is a hang.
-			slow := fault.word == "stderr" && got.Code == pipeline.CodeDecodeTimeout
+			slow := (fault.word == "stderr" || fault.word == "try|disk|") && got.Code == pipeline.CodeDecodeTimeout
 			ok := err != nil && (got.Code == fault.code || slow) && !pipeline.Retryable(err)
 			if !ok {
 				t.Errorf("%s: %v, want %s", fault.word, err, fault.code)
