@@ -37,12 +37,12 @@ type start struct {
 
 var beginScript = redis.NewScript(`
 local fence = redis.call('HINCRBY', KEYS[1], 'fence', 1)
-local open = redis.call('HINCRBY', KEYS[1], 'open', 1) - 1
 if fence == 1 then
-  redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'since', ARGV[2])
+  redis.call('HSET', KEYS[1], 'open', 1, 'owner', ARGV[1], 'since', ARGV[2])
   redis.call('EXPIRE', KEYS[1], ARGV[3])
-  return {fence, open, tonumber(ARGV[2]), 0}
+  return {fence, 0, tonumber(ARGV[2]), 0}
 end
+local open = redis.call('HINCRBY', KEYS[1], 'open', 1) - 1
 redis.call('HSET', KEYS[1], 'owner', ARGV[1])
 local known = redis.call('HMGET', KEYS[1], 'since', 'event')
 return {fence, open, tonumber(known[1] or ARGV[2]), known[2] and 1 or 0}

@@ -27,6 +27,7 @@ const (
 	relayBlock  = time.Second      // one read's wait; a shutdown waits for it at most
 	relayWithin = 15 * time.Second // what a worker read and did not announce within it, another takes over
 	relayPause  = 500 * time.Millisecond
+	relayGather = 5 * time.Millisecond // after a batch, so that the next is one and not a single event; the first of a quiet time never waits
 )
 
 // run announces until ctx ends, then what is left.
@@ -83,6 +84,9 @@ func (r *relay) read(ctx context.Context, what string, block time.Duration) erro
 		}
 		if told, err = r.announce(ctx, messages); err != nil {
 			return errors.Join(err, r.remove(ctx, told))
+		}
+		if len(messages) < relayBatch {
+			pause(ctx, relayGather)
 		}
 	}
 	return r.remove(ctx, told)

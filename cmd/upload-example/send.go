@@ -54,6 +54,10 @@ func (a *api) send(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, r, err)
 		return
 	}
+	if err := pipeline.KeepJob(r.Context(), a.parts, job); err != nil { // should Redis lose it, ninefold recover queues it again
+		a.refuse(w, r, err)
+		return
+	}
 	receipt, err := a.jobs.Submit(pipeline.WithTrace(r.Context(), r.Header.Get("traceparent")), job) // workers continue the request's trace
 	if err != nil {
 		a.refuse(w, r, err)

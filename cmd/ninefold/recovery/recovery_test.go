@@ -66,12 +66,12 @@ func (w *world) pipeline() *pipeline.Pipeline {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	clear := pipeline.Facts{Status: pipeline.Scored, Level: pipeline.LevelClear, Scores: &pipeline.Scores{}, Model: &pipeline.ModelRef{ID: "test", SHA256: "00"}}
+	harmless := pipeline.Facts{Status: pipeline.Scored, Level: pipeline.LevelClear, Scores: &pipeline.Scores{}, Model: &pipeline.ModelRef{ID: "test", SHA256: "00"}}
 	p, err := pipeline.New(pipeline.Config{
 		Scratch: w.t.TempDir(), ItemsAtOnce: 2, Version: "test", Profile: "sha256:00", Engine: "1",
 		MaxBytes: pipeline.ByteCaps{Voice: 100, Photo: 100, Video: 100},
 	}, pipeline.Deps{
-		Sources: w.store, Store: w.store, Processors: &pipelinetest.Processors{}, Moderator: &pipelinetest.Moderator{Facts: clear},
+		Sources: w.store, Store: w.store, Processors: &pipelinetest.Processors{}, Moderator: &pipelinetest.Moderator{Facts: harmless},
 		Policy: policy, Log: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 	if err != nil {
