@@ -32,7 +32,13 @@ var engineProgram = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
+// asProgram in the environment makes this test program the program itself: a test that kills it need not link another.
+const asProgram = "NINEFOLD_TEST_AS_PROGRAM"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
 	code := m.Run()
 	if path, err := engineProgram(); err == nil {
 		_ = os.RemoveAll(filepath.Dir(path))

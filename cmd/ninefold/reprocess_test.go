@@ -160,11 +160,12 @@ func TestReprocessKilledGoesOnAsForetold(t *testing.T) {
 // killInTheMiddle runs the real program and kills it once it has done some messages.
 func (a archive) killInTheMiddle(t *testing.T, messages int) {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "ninefold")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), program, a.args("run", "--local", "--rate", "4")...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	if err := cmd.Start(); err != nil {

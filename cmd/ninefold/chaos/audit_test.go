@@ -147,7 +147,7 @@ func (w *world) auditJobs(r *row) {
 		}
 		if m.Status != pipeline.StatusReady {
 			r.NotReady++
-			w.t.Logf("not ready %s: %+v", id, m.Error)
+			w.t.Logf("not ready %s: %s", id, whyNot(m))
 		}
 		for _, p := range m.Parts {
 			for _, rend := range p.Renditions {
@@ -182,6 +182,24 @@ func (w *world) check(rend pipeline.Rendition) error {
 		return fmt.Errorf("%d bytes with another digest, the manifest says %d", len(data), rend.Size)
 	}
 	return nil
+}
+
+// whyNot says what is wrong with a message and its parts.
+func whyNot(m pipeline.Manifest) string {
+	var why []string
+	for _, f := range append([]*pipeline.Failure{m.Error}, failures(m.Parts)...) {
+		if f != nil {
+			why = append(why, fmt.Sprintf("%s (%s)", f.Code, f.Message))
+		}
+	}
+	return strings.Join(why, ", ")
+}
+
+func failures(parts []pipeline.Part) (all []*pipeline.Failure) {
+	for _, p := range parts {
+		all = append(all, p.Error)
+	}
+	return all
 }
 
 // digestOf tells manifests apart.

@@ -344,7 +344,10 @@ func (w *world) put(kind pipeline.Kind, data []byte) {
 // originals uploads n different media: six in ten voice notes, three photos, one video.
 func (w *world) originals(n int) {
 	w.t.Helper()
-	clip := video(w.t)
+	clip, err := smallClip()
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	for i := range max(n, 10) {
 		switch {
 		case i%10 == 0:
@@ -394,24 +397,32 @@ func photo(t *testing.T, seed int) []byte {
 	return out.Bytes()
 }
 
-// video is a second of a test picture with a tone.
-func video(t *testing.T, lavfi ...string) []byte {
+// smallClip is a second of a test picture with a tone, made once for all campaigns.
+var smallClip = sync.OnceValues(func() ([]byte, error) { return clipOf("testsrc=size=160x120:rate=10:duration=1") })
+
+// video is a clip of a picture of ffmpeg's, as long as that, with a tone.
+func video(t *testing.T, picture string) []byte {
 	t.Helper()
-	source := "testsrc=size=160x120:rate=10:duration=1"
-	if len(lavfi) > 0 {
-		source = lavfi[0]
-	}
-	path := filepath.Join(t.TempDir(), "clip.mp4")
-	cmd := exec.CommandContext(t.Context(), "ffmpeg", "-v", "error", "-f", "lavfi", "-i", source, "-f", "lavfi", "-i", "sine=duration=1", "-shortest",
-		"-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", path)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	data, err := os.ReadFile(path)
+	data, err := clipOf(picture)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return data
+}
+
+func clipOf(picture string) ([]byte, error) {
+	dir, err := os.MkdirTemp("", "ninefold-chaos-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "clip.mp4")
+	cmd := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", "sine", "-shortest",
+		"-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", path)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, out)
+	}
+	return os.ReadFile(path)
 }
 
 // freeBox makes another file of the same video.
