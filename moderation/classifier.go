@@ -15,7 +15,7 @@ type Classifier interface {
 	//
 	//  1. A raster that is no picture, a failed or a cancelled run is an error; there are no partial scores.
 	//  2. Scores that are not finite or not within 0..1 are an error too: unknown is never safe.
-	//  3. It ends soon after ctx does.
+	//  3. It ends soon after ctx does, and keeps nothing of r when it has ended.
 	Classify(ctx context.Context, r Raster) (map[string]float64, error)
 	// Model returns the manifest of the model in use.
 	Model() Manifest

@@ -59,6 +59,7 @@ type Screener struct {
 	manifest   Manifest
 	config     ScreenConfig
 	slots      chan struct{}
+	rasters    sync.Pool // *[]byte, of pictures that have been scored
 }
 
 var _ pipeline.Moderator = (*Screener)(nil)
@@ -236,7 +237,9 @@ func (s *Screener) classify(ctx context.Context, ws *pipeline.Workspace, sample 
 			r = result{err: fmt.Errorf("panic: %v\n%s", v, debug.Stack())}
 		}
 	}()
-	raster := Raster{Width: sample.Width, Height: sample.Height, Pix: make([]byte, sample.Width*sample.Height*3)}
+	pix := s.pixels(sample.Width * sample.Height * 3)
+	defer s.rasters.Put(pix)
+	raster := Raster{Width: sample.Width, Height: sample.Height, Pix: *pix}
 	if err := ws.ReadFull(sample.Path, sample.Offset, raster.Pix, maxSampleFileBytes); err != nil {
 		return result{err: fmt.Errorf("sample at %d ms: %w", sample.AtMS, err)}
 	}
@@ -249,6 +252,16 @@ func (s *Screener) classify(ctx context.Context, ws *pipeline.Workspace, sample 
 		err = fmt.Errorf("scores %+v are no probabilities", scores)
 	}
 	return result{frame: Frame{AtMS: sample.AtMS, Scores: scores, Raw: raw}, err: err}
+}
+
+// pixels are n bytes of a picture that was scored before, where one was as large: fresh megabytes for every frame cost a tenth of its scoring.
+func (s *Screener) pixels(n int) *[]byte {
+	if used, ok := s.rasters.Get().(*[]byte); ok && cap(*used) >= n {
+		*used = (*used)[:n]
+		return used
+	}
+	fresh := make([]byte, n)
+	return &fresh
 }
 
 // Unavailable is the Moderator of a worker without a classifier: every scan is unavailable, so every decision takes the cautious row.

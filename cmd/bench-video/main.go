@@ -2,7 +2,8 @@
 // verification) through the real engine program and the real classifier; one bare ffmpeg transcode with the same encoder settings; and
 // the usual separate runs: probe, transcode, poster, frames at one a second. The three run interleaved, round by round, on a clip of
 // 20 s in 1080p with sound that it makes itself. A second clip, which may be delivered as it is, is remuxed and transcoded in turn, and
-// a file of 100 MiB goes through the whole pipeline of this process. It exits 1 when a limit is missed.
+// a file of 100 MiB goes through the whole pipeline of this process. It reports every figure, and exits 1 when a limit is missed and 2
+// when something could not be measured.
 //
 // CPU is user + system time, of this process and of everything it started and has reaped. An engine serves one message: its start is in
 // every message's cost. The classifier is loaded once for all messages, as a worker does, and is not.
@@ -10,6 +11,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -65,13 +67,27 @@ func (b *bench) run(ctx context.Context, engine, models string) error {
 	}
 	defer way.Close()
 	fmt.Fprintf(b.out, "%d rounds, interleaved; CPU-seconds are medians, ratios are medians pair by pair; load %s\n", b.rounds, measure.Load())
-	for _, step := range []func(context.Context, *ours, clips) error{b.transcoded, b.remuxed, b.large} {
-		if err := step(ctx, way, made); err != nil {
-			return err
+	err = b.steps(ctx, way, made)
+	fmt.Fprintf(b.out, "load at the end %s\n", measure.Load())
+	return err
+}
+
+// steps takes every measurement, whatever became of the one before.
+func (b *bench) steps(ctx context.Context, way *ours, made clips) error {
+	var failed []error
+	for _, step := range []struct {
+		name string
+		do   func(context.Context, *ours, clips) error
+	}{{"transcoded", b.transcoded}, {"remuxed", b.remuxed}, {"100 MiB", b.large}} {
+		if ctx.Err() != nil {
+			break
+		}
+		if err := step.do(ctx, way, made); err != nil {
+			fmt.Fprintf(b.out, "\n%s: MISSED, not measured: %v\n", step.name, err)
+			failed = append(failed, fmt.Errorf("%s: %w", step.name, err))
 		}
 	}
-	fmt.Fprintf(b.out, "load at the end %s\n", measure.Load())
-	return nil
+	return errors.Join(append(failed, ctx.Err())...)
 }
 
 // transcoded compares the three ways on a phone's clip.

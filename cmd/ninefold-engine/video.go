@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/ninefold/ninefold/pipeline"
 	"github.com/ninefold/ninefold/transcode"
@@ -74,23 +75,44 @@ func (e *engine) moving(ctx context.Context, f pipeline.File, plan *transcode.Vi
 	return e.tools.Animation(ctx, e.Dir, out, raw, plan, tools, progress)
 }
 
-// choosePoster takes the frame the sender asked for, else the one with the most to see.
+// choosePoster takes the frame the sender asked for, else the one with the most to see. Only that one is read in full.
 func (e *engine) choosePoster(posters []ffmpeg.Poster, pic transcode.VideoPicture) (raster.Frame, error) {
+	best := slices.IndexFunc(posters, func(p ffmpeg.Poster) bool { return p.Wanted })
+	if best < 0 {
+		var err error
+		if best, err = e.judgePosters(posters, pic); err != nil {
+			return raster.Frame{}, err
+		}
+	}
+	return e.frame(posters[best].Path, pic.Width, pic.Height, posters[best].AtMS)
+}
+
+// judgePosters compares the candidates by the classifier's small pictures of them, where all have one.
+func (e *engine) judgePosters(posters []ffmpeg.Poster, pic transcode.VideoPicture) (int, error) {
+	small := !slices.ContainsFunc(posters, func(p ffmpeg.Poster) bool { return p.Sample == nil })
 	var frames []raster.Frame
 	for _, p := range posters {
-		pix, err := os.ReadFile(filepath.Join(e.Dir, p.Path))
-		if err != nil {
-			return raster.Frame{}, pipeline.Trouble(pipeline.CodeInternal, "engine", err)
+		name, w, h := p.Path, pic.Width, pic.Height
+		if small {
+			name, w, h = p.Sample.Path, p.Sample.Width, p.Sample.Height
 		}
-		frame := raster.Frame{Pix: pix, Width: pic.Width, Height: pic.Height, AtMS: p.AtMS}
-		if p.Wanted {
-			return frame, nil
+		frame, err := e.frame(name, w, h, p.AtMS)
+		if err != nil {
+			return 0, err
 		}
 		frames = append(frames, frame)
 	}
 	best := raster.PickPoster(frames)
 	if best < 0 {
-		return raster.Frame{}, pipeline.Trouble(pipeline.CodeInternal, "engine", fmt.Errorf("no poster among %d", len(posters)))
+		return 0, pipeline.Trouble(pipeline.CodeInternal, "engine", fmt.Errorf("no poster among %d", len(posters)))
 	}
-	return frames[best], nil
+	return best, nil
+}
+
+func (e *engine) frame(name string, w, h int, atMS int64) (raster.Frame, error) {
+	pix, err := os.ReadFile(filepath.Join(e.Dir, name))
+	if err != nil {
+		return raster.Frame{}, pipeline.Trouble(pipeline.CodeInternal, "engine", err)
+	}
+	return raster.Frame{Pix: pix, Width: w, Height: h, AtMS: atMS}, nil
 }

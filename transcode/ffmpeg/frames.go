@@ -54,7 +54,18 @@ func (j *videoJob) looked(planned int) (*VideoResult, error) {
 	if len(samples) == 0 || len(posters) == 0 {
 		return nil, j.nothing()
 	}
+	for i := range posters {
+		posters[i].Sample = sampleOf(samples, posters[i].AtMS)
+	}
 	return &VideoResult{Rendered: &pipeline.Rendered{Samples: samples, Planned: max(planned, len(samples))}, Posters: posters}, nil
+}
+
+// sampleOf finds the sample of a moment; nil where there is none.
+func sampleOf(samples []pipeline.Sample, atMS int64) *pipeline.Sample {
+	if i := slices.IndexFunc(samples, func(s pipeline.Sample) bool { return s.AtMS == atMS }); i >= 0 {
+		return &samples[i]
+	}
+	return nil
 }
 
 // planned counts the ticks that lie within what was delivered; ticks beyond it showed nothing to anybody.

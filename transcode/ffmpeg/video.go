@@ -27,9 +27,10 @@ type VideoResult struct {
 
 // Poster is a frame that may become the poster: packed 8-bit sRGB of the plan's Picture.Width × Picture.Height.
 type Poster struct {
-	Path   string `json:"path"` // inside the workspace
-	AtMS   int64  `json:"at_ms"`
-	Wanted bool   `json:"wanted"` // the sender's choice
+	Path   string           `json:"path"` // inside the workspace
+	AtMS   int64            `json:"at_ms"`
+	Wanted bool             `json:"wanted"`           // the sender's choice
+	Sample *pipeline.Sample `json:"sample,omitempty"` // the same frame as the classifier gets it; nil where it gets another
 }
 
 // The names of what a video leaves in its directory.

@@ -55,7 +55,7 @@ func (j *videoJob) lookArgs(f pipeline.File, atMS []int64) ([]string, error) {
 // keyArgs reads the key frames of f.
 func (j *videoJob) keyArgs(f pipeline.File) ([]string, error) {
 	j.file = f
-	v, err := j.pass(ff.KwArgs{"skip_frame": "nokey"}, func(v *ff.Stream) *ff.Stream { return apart(v, keyStep(j.plan)) })
+	v, err := j.pass(keysOnly(), func(v *ff.Stream) *ff.Stream { return apart(v, keyStep(j.plan)) })
 	if err != nil {
 		return nil, err
 	}

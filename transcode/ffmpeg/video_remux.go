@@ -44,17 +44,19 @@ const shortCopyMS = 15_000
 
 func (j *videoJob) short() bool { return j.plan.Time.ExpectMS <= shortCopyMS }
 
-// copyAndLook opens the source up to four times in one process: starting another one costs as much as the copy.
+// copyAndLook copies and looks in one process: starting another one costs as much as the copy. The reading whose packets are copied is
+// the one whose key frames, or whose every frame, are looked at: what a decoder leaves out is copied all the same.
 func (j *videoJob) copyAndLook(ctx context.Context) bool {
-	streams := []*ff.Stream{j.src.picture}
-	if j.src.sound != nil {
-		streams = append(streams, j.src.sound)
-	}
-	copied := ff.Output(streams, j.rel(playbackName), merge(containerOptions(), ff.KwArgs{"c": "copy"}))
-	looks, err := j.copyLooks()
+	read := j.copySource()
+	looks, err := j.copyLooks(read)
 	if err != nil {
 		return false
 	}
+	streams := []*ff.Stream{read.picture}
+	if read.sound != nil {
+		streams = append(streams, read.sound)
+	}
+	copied := ff.Output(streams, j.rel(playbackName), merge(containerOptions(), ff.KwArgs{"c": "copy"}))
 	args, err := BuildArgs(append(looks, copied)...)
 	if err != nil {
 		return false
@@ -63,15 +65,26 @@ func (j *videoJob) copyAndLook(ctx context.Context) bool {
 	return err == nil && len(j.log) == 0
 }
 
-// copyLooks are the frames that are taken while copying: all that are planned of a short video; of others the key frames, which stand
-// for what lies between them, the last second, which they leave out, and the poster that the sender chose.
-func (j *videoJob) copyLooks() ([]*ff.Stream, error) {
+// copySource is the reading that is copied, of which only key frames are decoded where they are enough.
+func (j *videoJob) copySource() source {
+	if j.short() || j.wantsAll() {
+		return j.src
+	}
+	return fileSource(j.file, j.plan, keysOnly())
+}
+
+// keysOnly are the options of a reading that decodes key frames only.
+func keysOnly() ff.KwArgs { return ff.KwArgs{"skip_frame": "nokey"} }
+
+// copyLooks are the frames that are taken while copying what is read: all that are planned of a short video; of others the key frames,
+// which stand for what lies between them, the last second, which they leave out, and the poster that the sender chose.
+func (j *videoJob) copyLooks(read source) ([]*ff.Stream, error) {
 	g := &graph{out: j.out, seen: j.seen}
 	var err error
 	if j.short() || j.wantsAll() {
-		return j.copyFull(g)
+		return j.copyFull(g, read)
 	}
-	if g.looks, err = j.pass(ff.KwArgs{"skip_frame": "nokey"}, func(v *ff.Stream) *ff.Stream { return apart(v, keyStep(j.plan)) }); err != nil {
+	if g.looks, err = j.chosen(read, func(v *ff.Stream) *ff.Stream { return apart(v, keyStep(j.plan)) }); err != nil {
 		return nil, err
 	}
 	outs := keyOutputs(g, j.plan)
@@ -93,8 +106,8 @@ func (j *videoJob) copyLooks() ([]*ff.Stream, error) {
 }
 
 // copyFull decodes every frame beside the copy: for all planned samples, and for optional work.
-func (j *videoJob) copyFull(g *graph) ([]*ff.Stream, error) {
-	v, err := j.pass(nil, all)
+func (j *videoJob) copyFull(g *graph, read source) ([]*ff.Stream, error) {
+	v, err := j.chosen(read, all)
 	if err != nil {
 		return nil, err
 	}
@@ -109,10 +122,14 @@ func (j *videoJob) copyFull(g *graph) ([]*ff.Stream, error) {
 
 // pass is another reading of the source, by these options, of which some pictures are chosen before anything is done to them.
 func (j *videoJob) pass(opts ff.KwArgs, choose func(*ff.Stream) *ff.Stream) (*ff.Stream, error) {
+	return j.chosen(fileSource(j.file, j.plan, opts), choose)
+}
+
+// chosen are some pictures of a reading, as they are delivered.
+func (j *videoJob) chosen(read source, choose func(*ff.Stream) *ff.Stream) (*ff.Stream, error) {
 	again := *j
 	again.plan = unpaced(j.plan)
-	again.src = fileSource(j.file, j.plan, opts)
-	again.src.picture = choose(again.src.picture)
+	again.src = source{picture: choose(read.picture)}
 	return again.shown()
 }
 
