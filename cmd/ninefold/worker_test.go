@@ -69,13 +69,16 @@ func (d deployment) work(t *testing.T) (stop func()) {
 }
 
 // events collects what a messaging product would receive.
-func (d deployment) events(t *testing.T) func() []queue.Event {
+func (d deployment) events(t *testing.T) func() []queue.Event { return subscribed(t, d.redis.URL()) }
+
+// subscribed collects the events of a Redis until the test ends.
+func subscribed(t *testing.T, redisURL string) func() []queue.Event {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var mu sync.Mutex
 	var got []queue.Event
 	cfg := queue.DefaultConfig()
-	cfg.RedisURL = d.redis.URL()
+	cfg.RedisURL = redisURL
 	ended := make(chan error, 1)
 	go func() {
 		ended <- queue.Subscribe(ctx, cfg, func(_ context.Context, e queue.Event) error {
