@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 
 	"github.com/ninefold/ninefold/cmd/ninefold/guard"
@@ -35,21 +36,21 @@ type admin struct {
 
 // startAdmin serves mounts until Close. Without an address it serves nothing.
 func startAdmin(s AdminSettings, log *slog.Logger, mounts []mount) (*admin, error) {
-	if s.AdminAddr == "" {
-		return &admin{}, nil
-	}
 	handler, err := s.handler(mounts)
 	if err != nil {
 		return nil, &exitError{exitUsage, fmt.Errorf("--admin-token: %w", err)}
 	}
-	return serve(s.AdminAddr, log, handler)
+	if s.AdminAddr == "" {
+		return &admin{}, nil
+	}
+	return serve("--admin-addr", s.AdminAddr, log, handler)
 }
 
-// serve answers on addr until Close.
-func serve(addr string, log *slog.Logger, handler http.Handler) (*admin, error) {
+// serve answers on addr, which flag has set, until Close.
+func serve(flag, addr string, log *slog.Logger, handler http.Handler) (*admin, error) {
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("%w; choose another address", err)
+		return nil, &exitError{exitUsage, fmt.Errorf("%s %s: %w; %s", flag, addr, err, listenAdvice(err))}
 	}
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
@@ -58,6 +59,17 @@ func serve(addr string, log *slog.Logger, handler http.Handler) (*admin, error) 
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
 	return &admin{server: server, addr: l.Addr().String(), ended: ended}, nil
+}
+
+// listenAdvice says what to do where nobody can be listened to.
+func listenAdvice(err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "another program has this port: end it, or choose another port"
+	case errors.Is(err, syscall.EACCES):
+		return "this user may not have that port: choose one above 1023"
+	}
+	return "want an address of this machine as 127.0.0.1:9090 or :9090"
 }
 
 // handler puts the mounts together. A page behind the token needs one.

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/alecthomas/kong"
 )
 
 // An environment variable means one thing: what two commands read from the same one is the same setting, and a command's own switch reads none.
@@ -40,6 +44,50 @@ func TestEnvironmentNames(t *testing.T) {
 	t.Setenv("NINEFOLD_JSON", "true")
 	if r := call(t.Context(), "models", "list").want(t, exitOK); strings.HasPrefix(r.stdout, "{") {
 		t.Errorf("NINEFOLD_JSON changes what is printed: %s", r.stdout)
+	}
+}
+
+// Whatever prints a result prints it for programs, too.
+func TestEverywhereJSON(t *testing.T) {
+	talks := []string{"worker", "completion", "reference"} // what they print is no result: a log, a script, a document
+	for _, command := range parserOf(t, &cli{}).Model.Leaves(true) {
+		has := slices.ContainsFunc(command.Flags, func(f *kong.Flag) bool { return f.Name == "json" })
+		if has == slices.Contains(talks, command.Name) {
+			t.Errorf("%s: --json is there: %t", command.Path(), has)
+		}
+	}
+	var config struct {
+		Settings map[string]any
+		Hidden   []string
+		Policy   map[string]any
+	}
+	t.Setenv("NINEFOLD_S3_SECRET_KEY", "hunter2")
+	r := call(t.Context(), "config", "--json").want(t, exitOK)
+	if err := json.Unmarshal([]byte(r.stdout), &config); err != nil || config.Settings["drain"] != "30s" || len(config.Policy) == 0 ||
+		!slices.Equal(config.Hidden, []string{"s3-secret-key"}) || strings.Contains(r.stdout, "hunter2") {
+		t.Errorf("config --json: %v\n%s", err, r.stdout)
+	}
+	models, err := filepath.Abs("../../bin/models")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fetched := call(t.Context(), "models", "fetch", "--dir", models, "--json").want(t, exitOK) // they are there: nothing is fetched
+	var entry struct{ ID string }
+	if err := json.NewDecoder(strings.NewReader(fetched.stdout)).Decode(&entry); err != nil || entry.ID == "" {
+		t.Errorf("models fetch --json: %v\n%s", err, fetched.stdout)
+	}
+}
+
+// parts needs one of two flags, and its usage line says neither as if both were wanted.
+func TestPartsUsage(t *testing.T) {
+	r := call(t.Context(), "parts", "--help").want(t, exitOK)
+	if line, _, _ := strings.Cut(r.stdout, "\n"); line != "Usage: ninefold parts <manifest|job-id> [flags]" {
+		t.Errorf("usage: %s", line)
+	}
+	for _, args := range [][]string{{"parts", "x"}, {"parts", "x", "--sender", "--recipient", "u"}} {
+		if r := call(t.Context(), args...).want(t, exitUsage); !strings.Contains(r.stderr, "--recipient") {
+			t.Errorf("%v: %s", args, r.stderr)
+		}
 	}
 }
 

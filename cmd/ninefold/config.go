@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"gopkg.in/yaml.v3"
@@ -13,6 +14,8 @@ import (
 
 // configCmd prints the settings in force.
 type configCmd struct {
+	JSON bool `help:"Print one JSON object: settings, the names of those that are hidden, and the policy."`
+
 	AdminSettings  `embed:"" group:"admin"`
 	WorkSettings   `embed:"" group:"queue"`
 	QueueSettings  `embed:"" group:"queue"`
@@ -32,13 +35,31 @@ func (c *configCmd) Run(a *app, parsed *kong.Context) error {
 			values[f.Name] = f.Target.Interface()
 		}
 	}
-	for _, name := range hidden(parsed.Selected().Flags, values) {
+	names := hidden(parsed.Selected().Flags, values)
+	if c.JSON {
+		return c.printJSON(a.stdout, values, names)
+	}
+	for _, name := range names {
 		fmt.Fprintf(a.stdout, "# %s is set and not shown: give it in the environment\n", name)
 	}
 	if err := printYAML(a.stdout, values); err != nil {
 		return err
 	}
 	return c.printPolicy(a.stdout)
+}
+
+// printJSON prints the same for programs; a duration is written as a file has it.
+func (c *configCmd) printJSON(w io.Writer, values map[string]any, names []string) error {
+	policy, err := c.policy()
+	if err != nil {
+		return err
+	}
+	for name, value := range values {
+		if d, ok := value.(time.Duration); ok {
+			values[name] = d.String()
+		}
+	}
+	return printJSON(w, map[string]any{"settings": values, "hidden": append([]string{}, names...), "policy": policy.Config()})
 }
 
 // printPolicy adds the policy that --policy names or leaves at its defaults, as a comment: it has a file of its own.
@@ -57,7 +78,7 @@ func (c *configCmd) printPolicy(w io.Writer) error {
 }
 
 // skipped are flags that are no settings.
-var skipped = map[string]bool{"help": true, "version": true, "config": true}
+var skipped = map[string]bool{"help": true, "version": true, "config": true, "json": true}
 
 // hidden takes the settings that hold a secret out of values and names them.
 func hidden(flags []*kong.Flag, values map[string]any) (names []string) {

@@ -23,6 +23,7 @@ import (
 type demoCmd struct {
 	Media string `help:"Directory with job.json and the uploads it names, as docker/demo-media.sh makes it." default:"${demo}" placeholder:"DIR"`
 	Out   string `help:"Directory of the store; what it holds of an earlier demo is used again." default:"${demo}/store" placeholder:"DIR"`
+	JSON  bool   `help:"Print the manifest alone, as JSON."`
 
 	EngineSettings `embed:"" group:"engine"`
 	ModelSettings  `embed:"" group:"models"`
@@ -157,11 +158,19 @@ func (c *demoCmd) submit(ctx context.Context, a *app, cfg queue.Config, job pipe
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "job %s is on queue %q: %d items for %d recipients\n", receipt.JobID, receipt.Class, len(job.Items), len(job.Recipients))
+	fmt.Fprintf(c.talk(a), "job %s is on queue %q: %d items for %d recipients\n", receipt.JobID, receipt.Class, len(job.Items), len(job.Recipients))
 	view := viewOn(a.stderr, true)
 	defer view.close()
 	_, err = client.Wait(ctx, receipt.JobID, showJob(view))
 	return err
+}
+
+// talk is where everything but the result goes.
+func (c *demoCmd) talk(a *app) io.Writer {
+	if c.JSON {
+		return a.stderr
+	}
+	return a.stdout
 }
 
 func (c *demoCmd) show(a *app, e queue.Event) error {
@@ -170,8 +179,8 @@ func (c *demoCmd) show(a *app, e queue.Event) error {
 		return err
 	}
 	took := e.Manifest.FinishedAt.Sub(e.Manifest.CreatedAt).Round(time.Millisecond)
-	fmt.Fprintf(a.stdout, "event %s of type %s arrived; the worker took %s\n", e.ID, queue.EventType, took)
-	err := show(a, e.Manifest, false, c.Out)
-	fmt.Fprintf(a.stdout, "manifest  %s\nevent     %s\n", filepath.Join(c.Out, pipeline.ManifestKey(e.Manifest.JobID)), path)
+	fmt.Fprintf(c.talk(a), "event %s of type %s arrived; the worker took %s\n", e.ID, queue.EventType, took)
+	err := show(a, e.Manifest, c.JSON, c.Out)
+	fmt.Fprintf(c.talk(a), "manifest  %s\nevent     %s\n", filepath.Join(c.Out, pipeline.ManifestKey(e.Manifest.JobID)), path)
 	return err
 }

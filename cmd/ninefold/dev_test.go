@@ -22,6 +22,7 @@ import (
 	"github.com/ninefold/ninefold/pipeline"
 	"github.com/ninefold/ninefold/pipeline/browsertest"
 	"github.com/ninefold/ninefold/pipeline/pipelinetest"
+	"github.com/ninefold/ninefold/queue"
 )
 
 // album is what a person has on their disk.
@@ -471,11 +472,44 @@ func TestDevIsGuarded(t *testing.T) {
 		"our own":               {"GET", "api/about", func(*http.Request) {}, http.StatusOK},
 		"a rebound name":        {"GET", "api/about", func(r *http.Request) { r.Host = "evil.example:9900" }, http.StatusMisdirectedRequest},
 		"a post from elsewhere": {"POST", "api/messages", func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }, http.StatusForbidden},
+		"metrics":               {"GET", "metrics", func(*http.Request) {}, http.StatusOK},
+		"metrics, rebound":      {"GET", "metrics", func(r *http.Request) { r.Host = "evil.example:9900" }, http.StatusMisdirectedRequest},
 		"our own post":          {"POST", "api/messages", func(r *http.Request) { r.Header.Set("Origin", strings.TrimSuffix(url, "/")) }, http.StatusUnprocessableEntity},
 	} {
 		if got := ask(tc.method, tc.path, tc.change); got != tc.want {
 			t.Errorf("%s: %d, want %d", name, got, tc.want)
 		}
+	}
+}
+
+// What is watched on a worker is watched here, and a program is told where.
+func TestDevForPrograms(t *testing.T) {
+	setUp(t)
+	line := startDev(t, "--model", "none", "--json")
+	var told struct{ Console, Metrics string }
+	if err := json.Unmarshal([]byte(`{"console":"`+line), &told); err != nil {
+		t.Fatalf("%v: %s", err, line)
+	}
+	resp, err := http.Get(told.Metrics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, series := range []string{"ninefold_redis_up 1", `ninefold_admission_limit{class="voice"}`, `ninefold_build_info{model="none"`} {
+		if !strings.Contains(string(body), series) {
+			t.Errorf("%s: no %s in\n%.2000s", told.Metrics, series, body)
+		}
+	}
+}
+
+// An idle console leaves the machine to others: what is asked of the embedded Redis costs this process, too.
+func TestDevPollsAsSeldomAsAWorker(t *testing.T) {
+	if got, want := devQueue("redis://127.0.0.1:1/0").Poll, queue.DefaultConfig().Poll; got < want {
+		t.Errorf("an empty queue is looked at every %s, a worker looks every %s", got, want)
 	}
 }
 

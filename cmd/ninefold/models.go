@@ -20,12 +20,17 @@ type modelsCmd struct {
 }
 
 type modelsFetchCmd struct {
-	IDs []string `arg:"" optional:"" help:"Models; none = the default." name:"id"`
-	Dir string   `env:"NINEFOLD_MODELS_DIR" help:"Where to put them." default:"${models}" placeholder:"DIR"`
+	IDs  []string `arg:"" optional:"" help:"Models; none = the default." name:"id"`
+	JSON bool     `help:"Print what is there in the end, one JSON object a line, as verify does."`
+	Dir  string   `env:"NINEFOLD_MODELS_DIR" help:"Where to put them." default:"${models}" placeholder:"DIR"`
 }
 
 func (c *modelsFetchCmd) Run(a *app) error {
-	return models.Fetch(a.ctx, c.Dir, convertModel, a.stderr, c.IDs...)
+	err := models.Fetch(a.ctx, c.Dir, convertModel, a.stderr, c.IDs...)
+	if err != nil || !c.JSON {
+		return err
+	}
+	return (&modelsVerifyCmd{Dir: c.Dir, JSON: true}).Run(a)
 }
 
 // convertModel is the converter that models.Fetch is given.

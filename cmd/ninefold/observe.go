@@ -20,12 +20,13 @@ type watchers struct {
 	traces  *traces.Traces
 }
 
-func (c *workerCmd) watchers(a *app) (*watchers, error) {
+// watch begins to count and to trace, with the classifier's id for what is counted.
+func watch(a *app, model string) (*watchers, error) {
 	t, err := traces.Start(a.ctx, version, a.log.logger(a))
 	if err != nil {
 		return nil, &exitError{exitUsage, err}
 	}
-	w := &watchers{metrics: metrics.New(version, c.Model), traces: t}
+	w := &watchers{metrics: metrics.New(version, model), traces: t}
 	a.engines = w.metrics
 	return w, nil
 }

@@ -14,13 +14,17 @@ import (
 // partsCmd prints what one person may see of a message.
 type partsCmd struct {
 	Message   string `arg:"" help:"Manifest file, or the id of a job whose manifest is in the store." name:"manifest|job-id"`
-	Recipient string `help:"Whose view: exactly what this recipient's client may receive; null = nothing at all." xor:"view" required:"" placeholder:"ID"`
-	Sender    bool   `help:"The sender's view: withheld, filtered, blocked and otherwise undelivered read alike." xor:"view" required:""`
+	Recipient string `help:"Whose view: exactly what this recipient's client may receive; null = nothing at all." xor:"view" placeholder:"ID"`
+	Sender    bool   `help:"The sender's view: withheld, filtered, blocked and otherwise undelivered read alike." xor:"view"`
+	JSON      bool   `help:"The answer is JSON with it and without."`
 
 	StoreSettings `embed:"" group:"store"`
 }
 
 func (c *partsCmd) Run(a *app) error {
+	if c.Recipient == "" && !c.Sender {
+		return &exitError{exitUsage, errors.New("parts: say whose view: --recipient ID, or --sender")}
+	}
 	m, err := c.manifest(a.ctx)
 	if err != nil {
 		return err

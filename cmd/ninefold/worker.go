@@ -32,7 +32,7 @@ func (c *workerCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	watchers, err := c.watchers(a)
+	watchers, err := watch(a, c.Model)
 	if err != nil {
 		return err
 	}

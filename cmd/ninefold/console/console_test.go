@@ -195,6 +195,29 @@ func TestUploadCaps(t *testing.T) {
 	}
 }
 
+// What can be no file of a message is refused before it is kept.
+func TestUploadRefused(t *testing.T) {
+	b := newBench(t, true)
+	for name, tc := range map[string]struct {
+		kind, body string
+		code       int
+		says       string
+	}{
+		"a kind there is not": {"gif", "x", http.StatusUnprocessableEntity, "voice, photo, video or auto"},
+		"nothing":             {"photo", "", http.StatusUnprocessableEntity, "empty"},
+		"a byte":              {"photo", "x", http.StatusCreated, "key"},
+	} {
+		resp := b.do("POST", "/api/uploads?kind="+tc.kind, tc.body)
+		if body := read(t, resp); resp.StatusCode != tc.code || !strings.Contains(body, tc.says) {
+			t.Errorf("%s: %d %s, want %d %q", name, resp.StatusCode, body, tc.code, tc.says)
+		}
+	}
+	kept := 0
+	if err := b.store.List(t.Context(), "uploads/", func(pipeline.Object) error { kept++; return nil }); err != nil || kept != 1 {
+		t.Errorf("%d uploads are kept (%v), want 1", kept, err)
+	}
+}
+
 const people = `"sender":{"id":"u_s","age_band":"adult"},"recipients":[{"id":"u_r","age_band":"adult","contact":"accepted","nudity_filter":"off"}]`
 
 func TestSend(t *testing.T) {

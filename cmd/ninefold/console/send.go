@@ -17,7 +17,11 @@ const uploadPrefix = "uploads/"
 
 // upload keeps one original: the body is the file, ?kind= what it is called, which bounds it.
 func (c *console) upload(w http.ResponseWriter, r *http.Request) {
-	most := c.cap(pipeline.Kind(r.URL.Query().Get("kind")))
+	most, err := c.cap(pipeline.Kind(r.URL.Query().Get("kind")))
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
 	key := uploadPrefix + c.NewID()
 	size, err := c.keep(r, key, http.MaxBytesReader(w, r.Body, most))
 	if err != nil {
@@ -28,14 +32,18 @@ func (c *console) upload(w http.ResponseWriter, r *http.Request) {
 }
 
 // cap is the most that an upload may have; a file that says nothing of itself may be the largest.
-func (c *console) cap(kind pipeline.Kind) int64 {
+func (c *console) cap(kind pipeline.Kind) (int64, error) {
 	switch kind {
 	case pipeline.KindVoice:
-		return c.Caps.Voice
+		return c.Caps.Voice, nil
 	case pipeline.KindPhoto:
-		return c.Caps.Photo
+		return c.Caps.Photo, nil
+	case pipeline.KindVideo:
+		return c.Caps.Video, nil
+	case pipeline.KindAuto, "":
+		return max(c.Caps.Voice, c.Caps.Photo, c.Caps.Video), nil
 	}
-	return max(c.Caps.Voice, c.Caps.Photo, c.Caps.Video)
+	return 0, pipeline.Refuse(pipeline.CodeUnsupportedType, "kind: want voice, photo, video or auto")
 }
 
 // keep writes the body to a file without a name first: a store wants to know size and digest before the first byte.
@@ -52,6 +60,9 @@ func (c *console) keep(r *http.Request, key string, body io.Reader) (int64, erro
 	size, err := io.Copy(io.MultiWriter(f, sum), body)
 	if err != nil {
 		return 0, err
+	}
+	if size == 0 {
+		return 0, pipeline.Refuse(pipeline.CodeCorrupt, "the file is empty; choose it again")
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return 0, err
