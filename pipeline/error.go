@@ -84,13 +84,14 @@ var troubleMessage = map[Code]string{
 	CodeInternal:              "the worker failed on its own account; send the message again later",
 }
 
-// Error says operation, code, message and cause, for a log.
+// Error says operation, code, message and cause, for a log. The message of our own trouble is for a sender, who cannot mend it: an operator
+// is told the cause.
 func (e *Error) Error() string {
 	s := string(e.Code)
 	if e.Op != "" {
 		s = e.Op + ": " + s
 	}
-	if e.Message != "" {
+	if e.Message != "" && (e.Err == nil || !e.Code.Trouble()) {
 		s += ": " + e.Message
 	}
 	if e.Err != nil {

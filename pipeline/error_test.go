@@ -62,7 +62,7 @@ func TestRetryable(t *testing.T) {
 func TestErrorSaysOnce(t *testing.T) {
 	cause := errors.New("connection refused")
 	err := pipeline.Trouble(pipeline.CodeStorageUnavailable, "fetch", cause)
-	if got, want := err.Error(), "fetch: storage_unavailable: the object store did not answer; send the message again later: connection refused"; got != want {
+	if got, want := err.Error(), "fetch: storage_unavailable: connection refused"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if !errors.Is(err, cause) {

@@ -100,6 +100,10 @@ func (r *run) logItem(it *itemRun, err error) {
 		r.Log.Debug("item ready", attrs...)
 		return
 	}
+	if errors.Is(err, context.Canceled) { // somebody stopped the run, and knows it
+		r.Log.Debug("item interrupted", attrs...)
+		return
+	}
 	r.Log.Warn("item not ready", append(attrs, slog.String("code", string(AsError(err).Code)), slog.Any("error", err))...)
 }
 

@@ -38,6 +38,19 @@ func (c *Client) Close() error { return c.rdb.Close() }
 // Check proves that Redis answers, keeps what it is given and takes writes.
 func (c *Client) Check(ctx context.Context) error { return check(ctx, c.cfg, c.rdb) }
 
+// pingWithin is how long an answer may take: somebody waits for it.
+const pingWithin = 5 * time.Second
+
+// Ping proves that Redis answers, and says where it was looked for and what to do where it does not.
+func (c *Client) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pingWithin)
+	defer cancel()
+	if err := c.rdb.Ping(ctx).Err(); err != nil {
+		return c.cfg.unreachable(err)
+	}
+	return nil
+}
+
 // Receipt says what became of a submitted job.
 type Receipt struct {
 	JobID   string `json:"job_id"`

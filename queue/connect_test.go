@@ -210,3 +210,43 @@ func TestRedisURLs(t *testing.T) {
 		}
 	}
 }
+
+// Whoever cannot be reached is named, without what may be secret.
+func TestUnreachableIsNamed(t *testing.T) {
+	for url, want := range map[string]string{
+		"redis://u:hunter2@127.0.0.1:1/0":                                   "redis://127.0.0.1:1/0 ",
+		"rediss://:hunter2@127.0.0.1:1/2?read_timeout=1s":                   "rediss://127.0.0.1:1/2 ",
+		"redis-cluster://u:hunter2@127.0.0.1:1,127.0.0.1:2":                 "redis-cluster://127.0.0.1:1,127.0.0.1:2 ",
+		"redis-sentinel://127.0.0.1:1/0?master=m&sentinel_password=hunter2": "redis-sentinel://127.0.0.1:1/0 ",
+		"unix:///nowhere/redis.sock?db=1":                                   "unix:///nowhere/redis.sock ",
+	} {
+		cfg := queue.DefaultConfig()
+		cfg.RedisURL = url
+		client, err := queue.NewClient(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second/5) // a cluster's nodes are tried for long
+		defer cancel()
+		for _, err := range []error{client.Ping(ctx), client.Check(ctx)} {
+			if err == nil || !strings.Contains(err.Error(), "redis at "+want+"does not answer") || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("%v, want %q in it", err, want)
+			}
+		}
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A password that is not the right one is no outage.
+func TestRefusedIsToldFromAway(t *testing.T) {
+	redis := pipelinetest.StartRedis(t, "--requirepass", "right-one")
+	for _, secret := range []string{"", ":wrong-one@"} {
+		cfg := queue.DefaultConfig()
+		cfg.RedisURL = "redis://" + secret + redis.Addr + "/0"
+		if err := queue.Check(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "refuses us") || strings.Contains(err.Error(), "wrong-one") {
+			t.Errorf("with %q: %v", secret, err)
+		}
+	}
+}

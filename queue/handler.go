@@ -185,6 +185,10 @@ func (a *attempt) conclude(ctx context.Context, o outcome, err error) {
 // logFailure says why an attempt failed. What waits for a store or a Redis that is away would say so again and again: one job a minute does for
 // all of its class.
 func (a *attempt) logFailure(id string, number int, o outcome, err error) {
+	if o == handedBack { // nothing failed: another worker goes on
+		a.cfg.log().Info("job handed back", slog.String("job_id", id))
+		return
+	}
 	code, level, kept := pipeline.AsError(err).Code, slog.LevelWarn, 0
 	if o == busy {
 		var fresh bool

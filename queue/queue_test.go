@@ -276,7 +276,7 @@ func TestTroubleIsRetried(t *testing.T) {
 			start(t, cfg, failing(3, &runs, fail))
 			submit(t, c, job("j1", pipeline.KindVoice))
 			s := wait(t, c, "j1")
-			if s.State != queue.Done || runs.Load() != 3 || s.Attempt != 3 || s.LastError == "" {
+			if s.State != queue.Done || runs.Load() != 3 || s.Attempt != 3 || s.LastError != "" {
 				t.Errorf("%d runs, %+v", runs.Load(), s)
 			}
 			wantOneEvent(t, cfg.RedisURL, "j1")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -55,9 +56,33 @@ func Check(ctx context.Context, cfg Config) error {
 	return check(ctx, cfg, rdb)
 }
 
+// unreachable says where Redis was looked for, and what to do.
+func (c Config) unreachable(err error) error {
+	var refused redis.Error
+	if errors.As(err, &refused) {
+		return fmt.Errorf("redis at %s refuses us: %w; change redis_url, its user and password included", c.place(), err)
+	}
+	return fmt.Errorf("redis at %s does not answer: %w; start the server or change redis_url", c.place(), err)
+}
+
+// place is RedisURL without what may be secret: no user, no password, no parameters.
+func (c Config) place() string {
+	scheme, rest, _ := strings.Cut(c.RedisURL, "://")
+	rest, _, _ = strings.Cut(rest, "?")
+	hosts, path, found := strings.Cut(rest, "/")
+	if scheme == "unix" {
+		return scheme + "://" + rest
+	}
+	hosts = hosts[strings.LastIndexByte(hosts, '@')+1:]
+	if found {
+		path = "/" + path
+	}
+	return scheme + "://" + hosts + path
+}
+
 func check(ctx context.Context, cfg Config, rdb redis.UniversalClient) error {
 	if err := rdb.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("redis does not answer; change redis_url or start the server: %w", err)
+		return cfg.unreachable(err)
 	}
 	if err := checkPolicy(ctx, cfg, rdb); err != nil {
 		return err

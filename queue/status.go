@@ -43,7 +43,7 @@ type Status struct {
 	Class     Class               `json:"class"`
 	State     State               `json:"state"`
 	Attempt   int                 `json:"attempt"`              // 1 is the first; of a waiting job, the one to come
-	LastError string              `json:"last_error,omitempty"` // of the last failed attempt, for operators
+	LastError string              `json:"last_error,omitempty"` // of the last failed attempt, for operators; of a Done job nothing
 	NextTry   *time.Time          `json:"next_try,omitempty"`   // of a Retrying job
 	Items     []pipeline.Progress `json:"items"`                // in the order of the items, those that have begun
 	Manifest  *pipeline.Manifest  `json:"manifest,omitempty"`   // of a Done job whose event is still known
@@ -70,6 +70,7 @@ func (c *Client) Status(ctx context.Context, jobID string) (Status, error) {
 		s.NextTry = &info.NextProcessAt
 	}
 	if s.State == Done {
+		s.LastError = "" // of an attempt that was made good
 		err = c.result(&s, info.CompletedAt)
 	}
 	return s, err

@@ -15,7 +15,6 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/ninefold/ninefold/pipeline"
-	"github.com/ninefold/ninefold/pipeline/filestore"
 	"github.com/ninefold/ninefold/queue"
 )
 
@@ -40,7 +39,7 @@ func (c *demoCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	store, err := filestore.Open(c.Out)
+	store, err := openDir("--out", c.Out)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/ninefold/ninefold/cmd/ninefold/console"
 	"github.com/ninefold/ninefold/cmd/ninefold/guard"
 	"github.com/ninefold/ninefold/pipeline"
-	"github.com/ninefold/ninefold/pipeline/filestore"
 	"github.com/ninefold/ninefold/queue"
 )
 
@@ -32,7 +31,7 @@ type devCmd struct {
 const devRetry = time.Second
 
 func (c *devCmd) Run(a *app) error {
-	store, err := filestore.Open(c.Store)
+	store, err := openDir("--store", c.Store)
 	if err != nil {
 		return err
 	}

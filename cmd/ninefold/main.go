@@ -102,7 +102,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return code
 	}
 	a := &app{ctx: ctx, stdout: stdout, stderr: stderr, log: c.Log, logLevel: slog.LevelWarn}
-	return report(command.Run(a), stderr)
+	warnStrangers(parser.Model, os.Environ(), a.log.logger(a))
+	err = command.Run(a)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted") // by whoever reads this: what it stopped is no news
+	}
+	return report(err, stderr)
 }
 
 // report says an error once and turns it into an exit code.

@@ -53,7 +53,7 @@ func (c *partsCmd) manifest(ctx context.Context) (pipeline.Manifest, error) {
 }
 
 func (c *partsCmd) stored(ctx context.Context) (pipeline.Manifest, error) {
-	store, err := c.at(c.Store)
+	store, err := c.at("--store", c.Store)
 	if err != nil {
 		return pipeline.Manifest{}, err
 	}

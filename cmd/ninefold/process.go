@@ -11,7 +11,6 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/ninefold/ninefold/pipeline"
-	"github.com/ninefold/ninefold/pipeline/filestore"
 )
 
 // processCmd runs one message in this process.
@@ -33,7 +32,7 @@ func (c *processCmd) Run(a *app) error {
 	if err != nil {
 		return c.refuse(a, err)
 	}
-	store, err := filestore.Open(c.Out)
+	store, err := openDir("--out", c.Out)
 	if err != nil {
 		return err
 	}

@@ -354,16 +354,6 @@ func TestProcessAllRejected(t *testing.T) {
 	}
 }
 
-func TestProcessWithoutEngineIsOurTrouble(t *testing.T) {
-	setUp(t)
-	s := newScene(t)
-	r := call(t.Context(), "process", filepath.Join(s.dir, "photo.jpg"), "--out", t.TempDir(), "--engine", "/nowhere/ninefold-engine")
-	r.want(t, exitTrouble)
-	if !strings.Contains(r.stderr, "--engine") {
-		t.Errorf("stderr does not name the setting: %s", r.stderr)
-	}
-}
-
 func TestProcessPrintsATable(t *testing.T) {
 	setUp(t)
 	s := newScene(t)

@@ -40,7 +40,7 @@ type quarantineListCmd struct {
 }
 
 func (c *quarantineListCmd) Run(a *app) error {
-	client, err := c.client()
+	client, err := c.client(a.ctx)
 	if err != nil {
 		return err
 	}
@@ -86,15 +86,6 @@ func clip(text string, most int) string {
 // printLine prints v as one line of JSON.
 func printLine(w io.Writer, v any) error { return json.NewEncoder(w).Encode(v) }
 
-// client connects with these settings.
-func (s QueueSettings) client() (*queue.Client, error) {
-	client, err := queue.NewClient(s.queueConfig())
-	if err != nil {
-		return nil, &exitError{exitUsage, err}
-	}
-	return client, nil
-}
-
 // unknownRecord gives an id that is not there the exit code of wrong usage.
 func unknownRecord(err error) error {
 	if errors.Is(err, queue.ErrNotQuarantined) {
@@ -110,7 +101,7 @@ type quarantineShowCmd struct {
 }
 
 func (c *quarantineShowCmd) Run(a *app) error {
-	client, err := c.client()
+	client, err := c.client(a.ctx)
 	if err != nil {
 		return err
 	}
@@ -132,7 +123,7 @@ type quarantineReleaseCmd struct {
 }
 
 func (c *quarantineReleaseCmd) Run(a *app) error {
-	client, err := c.client()
+	client, err := c.client(a.ctx)
 	if err != nil {
 		return err
 	}
@@ -159,7 +150,7 @@ type quarantineDropCmd struct {
 }
 
 func (c *quarantineDropCmd) Run(a *app) error {
-	client, err := c.client()
+	client, err := c.client(a.ctx)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func (c *policyReplayCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	store, err := c.at(c.Store)
+	store, err := c.at("--store", c.Store)
 	if err != nil {
 		return err
 	}

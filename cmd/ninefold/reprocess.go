@@ -189,7 +189,7 @@ func (c *reprocessCmd) passing() bool { return c.DryRun && c.Journal == "" }
 // redoer returns what does one message again, and what it is: of workers, each may be another.
 func (c *reprocessCmd) redoer(a *app, store, sources pipeline.Store) (redo redoFunc, engine string, end func(), err error) {
 	if !c.Local && !c.DryRun {
-		client, err := c.client()
+		client, err := c.client(a.ctx)
 		if err == nil {
 			err = client.Check(a.ctx)
 		}
@@ -211,7 +211,7 @@ func (c *reprocessCmd) redoer(a *app, store, sources pipeline.Store) (redo redoF
 		redo = thrownAway(svc.pipeline, store, c.Scratch)
 	}
 	if c.Announce {
-		client, err := c.client()
+		client, err := c.client(a.ctx)
 		if err != nil {
 			return nil, "", nil, errors.Join(err, svc.Close())
 		}

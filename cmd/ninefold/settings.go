@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -84,6 +87,18 @@ func (s QueueSettings) queueConfig() queue.Config {
 	return cfg
 }
 
+// client connects with these settings, to a Redis that answers.
+func (s QueueSettings) client(ctx context.Context) (*queue.Client, error) {
+	client, err := queue.NewClient(s.queueConfig())
+	if err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
+	if err := client.Ping(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w (--redis-url, NINEFOLD_REDIS_URL)", err), client.Close())
+	}
+	return client, nil
+}
+
 // WorkSettings says how much a worker takes on and how often a job is tried.
 type WorkSettings struct {
 	ConcurrencyVoice int           `help:"Voice messages at the same time; 0 = none." default:"${cores}"`
@@ -110,6 +125,15 @@ func (w WorkSettings) into(cfg queue.Config) queue.Config {
 	cfg.Webhook = queue.Webhook{URL: w.WebhookURL, Secrets: w.WebhookSecret, AllowPrivate: w.WebhookAllowPrivate}
 	cfg.RetryFirst, cfg.RetryMost = w.RetryFirst, w.RetryMost
 	return cfg
+}
+
+// serves refuses settings with which a worker would do nothing.
+func (w WorkSettings) serves() error {
+	if max(w.ConcurrencyVoice, w.ConcurrencyPhoto, w.ConcurrencyVideo, w.ConcurrencyBulk) > 0 {
+		return nil
+	}
+	const advice = "--concurrency-voice, -photo, -video and -bulk are all 0: this worker would take no job; give one of them a number"
+	return &exitError{exitUsage, errors.New(advice)}
 }
 
 // defaults fills ${…} in the declarations above.

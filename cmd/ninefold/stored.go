@@ -19,7 +19,7 @@ func (s StoreSettings) existing(ctx context.Context) (pipeline.Store, error) {
 			return nil, &exitError{exitUsage, fmt.Errorf("store: %s is no directory; %s", s.Store, advice)}
 		}
 	}
-	store, err := s.at(s.Store)
+	store, err := s.at("--store", s.Store)
 	if err != nil {
 		return nil, err
 	}

@@ -30,9 +30,9 @@ func (c *submitCmd) Run(a *app) error {
 	if err != nil {
 		return refusal(err)
 	}
-	client, err := queue.NewClient(c.queueConfig())
+	client, err := c.client(a.ctx)
 	if err != nil {
-		return &exitError{exitUsage, err}
+		return err
 	}
 	defer client.Close()
 	receipt, err := client.Submit(pipeline.WithTrace(a.ctx, c.Traceparent), job)
@@ -127,9 +127,9 @@ type statusCmd struct {
 }
 
 func (c *statusCmd) Run(a *app) error {
-	client, err := queue.NewClient(c.queueConfig())
+	client, err := c.client(a.ctx)
 	if err != nil {
-		return &exitError{exitUsage, err}
+		return err
 	}
 	defer client.Close()
 	s, err := client.Status(a.ctx, c.ID)

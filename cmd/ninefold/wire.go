@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/url"
 	"os"
@@ -50,8 +51,13 @@ type option func(*pipeline.Deps) error
 // openService is the one place that knows every implementation.
 func openService(a *app, e EngineSettings, m ModelSettings, sources pipeline.SourceStore, store pipeline.Store, more ...option) (*service, error) {
 	log := a.log.logger(a)
-	if swept, err := pipeline.Sweep(e.Scratch); err != nil || swept > 0 {
-		log.Info("scratch swept", slog.Int("directories", swept), slog.Any("error", err))
+	if err := e.scratch(); err != nil {
+		return nil, err
+	}
+	if swept, err := pipeline.Sweep(e.Scratch); err != nil {
+		log.Warn("scratch not swept", slog.Any("error", err))
+	} else if swept > 0 {
+		log.Info("scratch swept", slog.Int("directories", swept))
 	}
 	profile, err := e.profile()
 	if err != nil {
@@ -120,6 +126,9 @@ func (m ModelSettings) policy() (*moderation.Policy, error) {
 // readPolicy reads a YAML file, of which JSON is a part.
 func readPolicy(path string) (*moderation.Policy, error) {
 	config, err := readPolicyConfig(path)
+	if errors.Is(err, io.EOF) {
+		err = errors.New("the file is empty; begin with what 'ninefold policy show' prints, or leave --policy out for the defaults")
+	}
 	if err != nil {
 		return nil, &exitError{exitUsage, fmt.Errorf("policy %s: %w", path, err)}
 	}
@@ -184,10 +193,23 @@ func (e EngineSettings) pool(log *slog.Logger, profile transcode.Profile, watche
 	cfg := sandbox.DefaultConfig()
 	cfg.Engine, cfg.Warm, cfg.Parallel, cfg.Log = e.Engine, e.EngineWarm, e.Parallel, log
 	cfg.Scratch, cfg.Sandbox, cfg.Observer = e.Scratch, sandbox.Mode(e.Sandbox), watcher
-	if err := errors.Join(cfg.Validate(), e.pipeline(profile).Validate()); err != nil {
+	_, missing := sandbox.FindEngine(e.Engine)
+	if err := errors.Join(cfg.Validate(), e.pipeline(profile).Validate(), missing, e.scratch()); err != nil {
 		return nil, &exitError{exitUsage, err}
 	}
 	return sandbox.NewPool(cfg, profile)
+}
+
+// scratch proves that messages can have a directory of their own.
+func (e EngineSettings) scratch() error {
+	ws, err := pipeline.NewWorkspace(e.Scratch)
+	if err == nil {
+		err = ws.Close()
+	}
+	if err != nil {
+		return &exitError{exitUsage, fmt.Errorf("--scratch %s: %w; name a directory that this user may write to", e.Scratch, pipeline.AsError(err).Err)}
+	}
+	return nil
 }
 
 func (e EngineSettings) pipeline(p transcode.Profile) pipeline.Config {
@@ -219,7 +241,7 @@ func (e EngineSettings) profile() (transcode.Profile, error) {
 
 // openStores returns the store of parts and the store of originals.
 func (s StoreSettings) openStores() (store, sources pipeline.Store, err error) {
-	if store, err = s.at(s.Store); err != nil {
+	if store, err = s.at("--store", s.Store); err != nil {
 		return nil, nil, err
 	}
 	sources, err = s.originals(store)
@@ -231,16 +253,17 @@ func (s StoreSettings) originals(store pipeline.Store) (pipeline.Store, error) {
 	if s.Sources == "" || s.Sources == s.Store {
 		return store, nil
 	}
-	return s.at(s.Sources)
+	return s.at("--sources", s.Sources)
 }
 
-func (s StoreSettings) at(where string) (pipeline.Store, error) {
+// at opens what a flag names.
+func (s StoreSettings) at(flag, where string) (pipeline.Store, error) {
 	if !strings.HasPrefix(where, "s3://") {
-		return filestore.Open(where)
+		return openDir(flag, where)
 	}
 	u, err := url.Parse(where)
 	if err != nil || u.Host == "" {
-		return nil, &exitError{exitUsage, fmt.Errorf("store %q: want s3://BUCKET or s3://BUCKET/PREFIX", where)}
+		return nil, &exitError{exitUsage, fmt.Errorf("%s %q: want s3://BUCKET or s3://BUCKET/PREFIX", flag, where)}
 	}
 	cfg := s3store.DefaultConfig()
 	cfg.Endpoint, cfg.Region, cfg.AccessKey, cfg.SecretKey = s.S3Endpoint, s.S3Region, s.S3AccessKey, s.S3SecretKey
@@ -248,5 +271,18 @@ func (s StoreSettings) at(where string) (pipeline.Store, error) {
 	if prefix := strings.Trim(u.Path, "/"); prefix != "" {
 		cfg.Prefix = prefix + "/"
 	}
-	return s3store.New(cfg)
+	store, err := s3store.New(cfg)
+	if err != nil {
+		return nil, &exitError{exitUsage, fmt.Errorf("%s %s and the --s3 settings: %w", flag, where, err)}
+	}
+	return store, nil
+}
+
+// openDir opens the directory store that a flag names.
+func openDir(flag, dir string) (*filestore.Store, error) {
+	store, err := filestore.Open(dir)
+	if err != nil {
+		return nil, &exitError{exitUsage, fmt.Errorf("%s %s: %w; name a directory that this user may write to", flag, dir, err)}
+	}
+	return store, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ninefold/ninefold/cmd/ninefold/console"
 	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/pipeline/s3store"
 	"github.com/ninefold/ninefold/queue"
 )
 
@@ -28,6 +29,9 @@ type workerCmd struct {
 // Run returns when SIGTERM or an interrupt has been answered: jobs in work were finished or handed back.
 func (c *workerCmd) Run(a *app) error {
 	a.logLevel = slog.LevelInfo
+	if err := c.serves(); err != nil {
+		return err
+	}
 	store, sources, err := c.openStores()
 	if err != nil {
 		return err
@@ -64,7 +68,17 @@ func (c *workerCmd) Run(a *app) error {
 	defer pages.Close()
 	cfg.Log.Info("worker starts", slog.String("version", version), slog.String("store", c.Store), slog.String("model", c.Model),
 		slog.String("admin", pages.addr))
-	return server.Run(a.ctx)
+	defer context.AfterFunc(a.ctx, func() {
+		cfg.Log.Info("worker stops: it takes nothing more and finishes what it has", slog.Duration("drain", c.Drain))
+	})()
+	err = server.Run(a.ctx)
+	if a.ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil // told to stop while it started
+	}
+	if err == nil {
+		cfg.Log.Info("worker stopped")
+	}
+	return err
 }
 
 // pages starts everything the admin port serves: a new page is a line in the list of mounts.
@@ -95,12 +109,20 @@ func (c *workerCmd) pages(a *app, cfg queue.Config, server *queue.Server, svc *s
 // ready refuses to take jobs that this deployment could only fail. The queue checks Redis itself.
 func (c *workerCmd) ready(a *app, svc *service, store, sources pipeline.Store) error {
 	if err := store.Check(a.ctx); err != nil {
-		return fmt.Errorf("store: %w; set --store or the --s3 settings", err)
+		return misset(fmt.Errorf("store: %w; set --store or the --s3 settings", err))
 	}
 	if err := checkSources(a.ctx, store, sources); err != nil {
-		return fmt.Errorf("sources: %w; set --sources or the --s3 settings", err)
+		return misset(fmt.Errorf("sources: %w; set --sources or the --s3 settings", err))
 	}
 	return sound(a.ctx, svc.engines)
+}
+
+// misset gives what only another setting mends the exit code of a wrong one; what may pass by itself keeps that of trouble.
+func misset(err error) error {
+	if errors.Is(err, s3store.ErrSetting) {
+		return &exitError{exitUsage, err}
+	}
+	return err
 }
 
 // checkSources proves that originals can be read, where they lie apart from the parts.

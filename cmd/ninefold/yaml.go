@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"reflect"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -141,6 +143,9 @@ func nearest(key string, known map[string]bool) string {
 		if strings.HasSuffix(k, "-"+last) {
 			return fmt.Sprintf("; did you mean %q?", k)
 		}
+	}
+	if near := nearestName(key, slices.Sorted(maps.Keys(known))); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
 	}
 	return ""
 }

@@ -221,6 +221,22 @@ func (s *Store) CheckSource(ctx context.Context) error {
 	return r.Close()
 }
 
+// ErrSetting marks what a check found that waiting does not mend: credentials that are refused, or a bucket that is not there.
+var ErrSetting = errors.New("setting")
+
+// wrong is an error that is ErrSetting, too.
+type wrong struct{ error }
+
+func (w wrong) Unwrap() []error { return []error{w.error, ErrSetting} }
+
+// who says whose credentials are used.
+func (c Config) who() string {
+	if c.AccessKey == "" {
+		return "the credentials of the environment, the credentials file or this machine's role, if there are any"
+	}
+	return "the credentials"
+}
+
 // advise adds the setting to change to what a check ended with.
 func (s *Store) advise(err error) error {
 	if err == nil {
@@ -230,9 +246,10 @@ func (s *Store) advise(err error) error {
 	_ = errors.As(err, &resp)
 	switch {
 	case resp.Code == minio.NoSuchBucket:
-		return fmt.Errorf("bucket %q is not at %s; make it, or change bucket or endpoint: %w", s.cfg.Bucket, s.cfg.Endpoint, err)
+		return wrong{fmt.Errorf("bucket %q is not at %s; make it, or change bucket or endpoint: %w", s.cfg.Bucket, s.cfg.Endpoint, err)}
 	case resp.StatusCode == http.StatusForbidden || resp.Code == "XAdminUserNotFound": // the latter is versitygw's
-		return fmt.Errorf("%s refuses the credentials; change access_key and secret_key, or the bucket's policy: %w", s.cfg.Endpoint, err)
+		const advice = "%s refuses %s; set access_key and secret_key, or change the bucket's policy: %w"
+		return wrong{fmt.Errorf(advice, s.cfg.Endpoint, s.cfg.who(), err)}
 	case resp.StatusCode == 0:
 		return fmt.Errorf("%s does not answer; change endpoint or start the server: %w", s.cfg.Endpoint, err)
 	}

@@ -241,9 +241,9 @@ func (e *engine) crash(cause error) error {
 		cause = fmt.Errorf("%w: %s", cause, exit.ProcessState)
 	}
 	if e.killed() {
-		return fmt.Errorf("%w: %w", errKilled, crashed("%w: %s", cause, e.stderr))
+		return fmt.Errorf("%w: %w", errKilled, crashed("%w: %s", cause, e.stderr.gist()))
 	}
-	return crashed("%w: %s", cause, e.stderr)
+	return crashed("%w: %s", cause, e.stderr.gist())
 }
 
 // reapWithin is how long a process whose output has ended is given to be gone.
@@ -262,28 +262,4 @@ var errKilled = errors.New("the engine was killed from outside")
 func (e *engine) killed() bool {
 	status, ok := e.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL && !e.ended.Load()
-}
-
-// tail keeps the last bytes written to it.
-type tail struct {
-	mu    sync.Mutex
-	data  []byte
-	limit int
-}
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.data = append(t.data, p...)
-	if over := len(t.data) - t.limit; over > 0 {
-		t.data = append(t.data[:0], t.data[over:]...)
-	}
-	return len(p), nil
-}
-
-// String returns the last few lines' worth, for a log.
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(t.data[max(0, len(t.data)-4<<10):])
 }

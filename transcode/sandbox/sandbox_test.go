@@ -1,9 +1,11 @@
 package sandbox
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -162,6 +164,69 @@ func TestACrashHurtsItsOwnItemOnly(t *testing.T) {
 	for i, word := range words {
 		if (errs[i] == nil) != (word == "fine") {
 			t.Errorf("%d %s: %v", i, word, errs[i])
+		}
+	}
+}
+
+// A crash is told in one line, by its signal's name; the stack is for whoever asks for everything.
+func TestACrashIsOneLine(t *testing.T) {
+	var all, warned syncedLog
+	r := newHall(t, func(c *Config) {
+		c.Log = slog.New(slog.NewTextHandler(io.MultiWriter(&all, onlyWarnings{&warned}), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
+	_, err := r.render(t.Context(), t, 0, "segv")
+	if text := err.Error(); strings.Contains(text, "\n") || strings.Contains(text, "goroutine") || !strings.Contains(text, "SIGSEGV") {
+		t.Errorf("the error is not one line with the signal's name:\n%s", text)
+	}
+	if text := warned.String(); strings.Contains(text, "goroutine") || !strings.Contains(text, "SIGSEGV") {
+		t.Errorf("the warning holds a stack, or not the signal's name:\n%s", text)
+	}
+	if !strings.Contains(all.String(), "goroutine") {
+		t.Errorf("at debug level there is no stack:\n%s", all.String())
+	}
+}
+
+// syncedLog is what a logger wrote.
+type syncedLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *syncedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *syncedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// onlyWarnings lets through what an operator sees at the usual level.
+type onlyWarnings struct{ to io.Writer }
+
+func (w onlyWarnings) Write(p []byte) (int, error) {
+	if !bytes.Contains(p, []byte("level=WARN")) {
+		return len(p), nil
+	}
+	return w.to.Write(p)
+}
+
+// What an engine says last, in one line.
+func TestGist(t *testing.T) {
+	const dump = "fatal error: unexpected signal during runtime execution\n[signal SIGSEGV: segmentation violation code=0x1 addr=0x0 pc=0x1]\n\n" +
+		"goroutine 1 [running]:\nmain.main()\n\t/x/main.go:7 +0x1d\n"
+	for said, want := range map[string]string{
+		dump: "SIGSEGV: segmentation violation code=0x1 addr=0x0 pc=0x1",
+		"SIGABRT: abort\nPC=0x7f m=0 sigcode=18446744073709551610\nsignal arrived during cgo execution\n\ngoroutine 1": "SIGABRT: abort",
+		"warning\npanic: no\n\ngoroutine 1 [running]:":                                                                 "panic: no",
+		"one\nlibvips: bad seek\n": "libvips: bad seek",
+		"":                         "",
+	} {
+		if got := (&tail{data: []byte(said)}).gist(); got != want {
+			t.Errorf("%q: %q, want %q", said, got, want)
 		}
 	}
 }

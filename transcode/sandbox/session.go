@@ -221,9 +221,13 @@ func (s *session) release(e *engine) {
 		}
 	}
 	s.mu.Lock()
-	if e.dead() {
-		s.pool.cfg.Log.Warn("engine ended", slog.Any("state", e.state))
-	} else {
+	switch {
+	case e.dead() && e.ended.Load(): // by us, for a reason that whoever asked is told
+		s.pool.cfg.Log.Debug("engine ended", slog.Any("state", e.state))
+	case e.dead():
+		s.pool.cfg.Log.Warn("engine ended", slog.Any("state", e.state), slog.String("why", e.stderr.gist()))
+		s.pool.cfg.Log.Debug("engine ended", slog.String("stderr", e.stderr.String()))
+	default:
 		s.idle = append(s.idle, e)
 	}
 	s.mu.Unlock()
