@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-
 	"github.com/ninefold/ninefold/cmd/ninefold/reprocess"
 )
 
@@ -18,18 +16,18 @@ const reportShows = 20
 func printReport(w io.Writer, r reprocess.Report) {
 	fmt.Fprintf(w, "run %s: %s\n", r.Run, headline(r))
 	t := newTable(w, "what", "how many")
-	t.AppendRow(table.Row{"messages", fmt.Sprintf("%d of %d looked at: %s", r.Messages, r.LookedAt, counts(r.Outcomes))})
-	t.AppendRow(table.Row{"renditions", fmt.Sprintf("%d new (%s), %d no longer named (%s)", r.Renditions.Added, bytesText(r.Renditions.BytesAdded),
-		r.Renditions.Dropped, bytesText(r.Renditions.BytesDropped))})
-	t.AppendRow(table.Row{"verdicts", counts(r.Verdicts)})
-	t.AppendRow(table.Row{"decisions", fmt.Sprintf("%s; %d stricter, %d milder", counts(r.Decisions), r.Stricter, r.Milder)})
+	t.row("messages", fmt.Sprintf("%d of %d looked at: %s", r.Messages, r.LookedAt, counts(r.Outcomes)))
+	t.row("renditions", fmt.Sprintf("%d new (%s), %d no longer named (%s)", r.Renditions.Added, bytesText(r.Renditions.BytesAdded),
+		r.Renditions.Dropped, bytesText(r.Renditions.BytesDropped)))
+	t.row("verdicts", counts(r.Verdicts))
+	t.row("decisions", fmt.Sprintf("%s; %d stricter, %d milder", counts(r.Decisions), r.Stricter, r.Milder))
 	if len(r.Codes) > 0 {
-		t.AppendRow(table.Row{"kept because", counts(r.Codes)})
+		t.row("kept because", counts(r.Codes))
 	}
 	if r.Rejected > 0 {
-		t.AppendRow(table.Row{"left rejected", fmt.Sprintf("%d; do them again with --rejected", r.Rejected)})
+		t.row("left rejected", fmt.Sprintf("%d; do them again with --rejected", r.Rejected))
 	}
-	t.Render()
+	t.print()
 	for _, p := range r.Problems[:min(len(r.Problems), reportShows)] {
 		fmt.Fprintf(w, "%s: %s %s %s\n", p.JobID, p.Outcome, p.Code, p.Why)
 	}

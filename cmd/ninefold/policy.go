@@ -2,13 +2,12 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-
-	"github.com/jedib0t/go-pretty/v6/table"
 
 	"github.com/ninefold/ninefold/moderation"
 	"github.com/ninefold/ninefold/pipeline"
@@ -62,7 +61,7 @@ func (c *policyShowCmd) Run(a *app) error {
 		return err
 	}
 	var rows bytes.Buffer
-	printRows(&rows, rowViews(policy))
+	printRows(&rows, rowViews(policy), cmp.Or(columns(a.stdout), commentWidth)-len("# "))
 	comment := strings.ReplaceAll(strings.TrimSuffix(rows.String(), "\n"), "\n", "\n# ")
 	fmt.Fprintf(a.stdout, "# %s; this is a file for --policy, the table a comment in it\n%s\n# %s\n", policy.Ref().Digest, text, comment)
 	return nil
@@ -76,12 +75,16 @@ func rowViews(p *moderation.Policy) []rowView {
 	return out
 }
 
-func printRows(w io.Writer, rows []rowView) {
-	t := newTable(w, "row", "sender", "recipient", "contact", "filter", "level", "action", "reason")
+// commentWidth is how wide a comment in a file may be.
+const commentWidth = 120
+
+func printRows(w io.Writer, rows []rowView, most int) {
+	t := newTable(w, "row", "sender", "recipient", "contact", "filter", "level", "action and reason")
+	t.most = most
 	for _, r := range rows {
-		t.AppendRow(table.Row{r.Row, anyOf(r.Sender), anyOf(r.Recipient), anyOf(r.Contact), anyOf(r.Filter), anyOf(r.Level), r.Action, r.Reason})
+		t.row(r.Row, anyOf(r.Sender), anyOf(r.Recipient), anyOf(r.Contact), anyOf(r.Filter), anyOf(r.Level), linesOf(string(r.Action), r.Reason))
 	}
-	t.Render()
+	t.print()
 	fmt.Fprintln(w, "The first row that matches decides. 16_17 stands for unknown ages too. Rows 1 to 4 are asked before any byte is fetched, and for\n"+
 		"voice notes, which no other row is asked for. Row 9 and row 14 wait until the last attempt at a scan.")
 }
@@ -184,16 +187,17 @@ func (c *policyExplainCmd) explain(p *moderation.Policy, job pipeline.Job) []exp
 
 func printExplained(w io.Writer, lines []explained) error {
 	var buf bytes.Buffer
-	t := newTable(&buf, "recipient", "item", "level", "row", "action", "reason", "why")
+	t := newTable(&buf, "recipient", "item", "level", "row", "action and reason", "why")
+	t.most = columns(w)
 	last := ""
 	for _, l := range lines {
 		if last != "" && l.Recipient != last {
-			t.AppendSeparator()
+			t.separate()
 		}
 		last = l.Recipient
-		t.AppendRow(table.Row{l.Recipient, l.Item + " (" + string(l.Kind) + ")", l.Level, l.Row, l.Action, l.Reason, l.Why})
+		t.row(l.Recipient, l.Item+" ("+string(l.Kind)+")", l.Level, l.Row, linesOf(string(l.Action), l.Reason), l.Why)
 	}
-	t.Render()
+	t.print()
 	_, err := buf.WriteTo(w)
 	return err
 }

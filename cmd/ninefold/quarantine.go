@@ -9,8 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-
 	"github.com/ninefold/ninefold/queue"
 )
 
@@ -67,20 +65,13 @@ func (c *quarantineListCmd) Run(a *app) error {
 		_, err := fmt.Fprintln(a.stdout, "nothing is in quarantine")
 		return err
 	}
-	t := newTable(a.stdout, "id", "kind", "since", "crashes", "why")
-	for _, q := range all {
-		t.AppendRow(table.Row{q.ID, q.Kind, q.At.Format(time.RFC3339), q.Crashes, clip(q.Reason, 80)})
+	for _, q := range all { // an id may be 64 digits, which somebody will want to copy: no table
+		_, err := fmt.Fprintf(a.stdout, "%s\n  %s, crashes: %d, since %s\n  %s\n", q.ID, q.Kind, q.Crashes, q.At.Format(time.RFC3339), q.Reason)
+		if err != nil {
+			return err
+		}
 	}
-	t.Render()
 	return nil
-}
-
-// clip shortens text for a table.
-func clip(text string, most int) string {
-	if r := []rune(text); len(r) > most {
-		return string(r[:most-1]) + "…"
-	}
-	return text
 }
 
 // printLine prints v as one line of JSON.

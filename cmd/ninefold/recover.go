@@ -111,9 +111,9 @@ func (c *recoverCmd) print(w io.Writer, r recovery.Report) {
 		{"not finished, " + verb + "queued again", r.Queued},
 		{"not mended", r.Failed},
 	} {
-		t.AppendRow([]any{row.what, row.n})
+		t.row(row.what, row.n)
 	}
-	t.Render()
+	t.print()
 	for _, p := range r.Problems[:min(len(r.Problems), reportShows)] {
 		fmt.Fprintf(w, "%s: %s\n", p.JobID, p.Why)
 	}

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-
 	"github.com/ninefold/ninefold/moderation"
 	"github.com/ninefold/ninefold/pipeline"
 )
@@ -199,7 +197,7 @@ func printReplay(w io.Writer, r replayReport) {
 	}
 	t := newTable(w, "decisions", "recipient", "from", "row", "to", "row")
 	for _, c := range r.Changes {
-		t.AppendRow(table.Row{c.Count, c.Recipient, c.From, c.FromRow, c.To, c.ToRow})
+		t.row(c.Count, c.Recipient, c.From, c.FromRow, c.To, c.ToRow)
 	}
-	t.Render()
+	t.print()
 }

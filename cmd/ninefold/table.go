@@ -4,9 +4,8 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
-
-	"github.com/jedib0t/go-pretty/v6/table"
 
 	"github.com/ninefold/ninefold/pipeline"
 )
@@ -28,20 +27,17 @@ func because(f *pipeline.Failure) string {
 	return fmt.Sprintf(" (%s: %s)", f.Code, f.Message)
 }
 
-func newTable(w io.Writer, header ...any) table.Writer {
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	t.SetStyle(table.StyleLight)
-	t.AppendHeader(header)
-	return t
+func printParts(w io.Writer, parts []pipeline.Part) {
+	t := newTable(w, "item", "from", "status", "size", "notes")
+	for _, p := range parts {
+		t.row(p.ItemID, linesOf(kindName(p), source(p)), linesOf(string(p.Status), shows(p)), linesOf(dimensions(p), length(p)), notes(p))
+	}
+	t.print()
 }
 
-func printParts(w io.Writer, parts []pipeline.Part) {
-	t := newTable(w, "item", "kind", "from", "status", "size", "length", "shows", "renditions", "notes")
-	for _, p := range parts {
-		t.AppendRow(table.Row{p.ItemID, kindName(p), source(p), p.Status, dimensions(p), length(p), shows(p), renditionNames(p), notes(p)})
-	}
-	t.Render()
+// linesOf puts what there is below each other.
+func linesOf(texts ...string) string {
+	return strings.Join(slices.DeleteFunc(texts, func(s string) bool { return s == "" }), "\n")
 }
 
 func kindName(p pipeline.Part) string {
@@ -55,7 +51,7 @@ func source(p pipeline.Part) string {
 	if p.Source == nil {
 		return ""
 	}
-	return fmt.Sprintf("%s %s", p.Source.MIME, bytesText(p.Source.Size))
+	return p.Source.MIME + "\n" + bytesText(p.Source.Size)
 }
 
 func dimensions(p pipeline.Part) string {
@@ -81,14 +77,6 @@ func shows(p pipeline.Part) string {
 		return fmt.Sprintf("%s (%s)", f.Level, f.Status)
 	}
 	return fmt.Sprintf("%s (%.2f)", f.Level, f.Scores.Explicit)
-}
-
-func renditionNames(p pipeline.Part) string {
-	var names []string
-	for _, r := range p.Renditions {
-		names = append(names, r.Name+strings.TrimPrefix(filepath.Ext(r.Key), "media"))
-	}
-	return wrap(names, 34)
 }
 
 // wrap joins words with spaces into lines of about width characters.
@@ -128,27 +116,32 @@ func notes(p pipeline.Part) string {
 	for _, e := range p.Edits {
 		words = append(words, "+"+string(e.Op))
 	}
-	return wrap(append(words, p.Warnings...), 40)
+	return wrap(append(words, p.Warnings...), 30)
 }
 
+// printDeliveries prints for each recipient what becomes of which items; those that fare alike stand together.
 func printDeliveries(w io.Writer, m pipeline.Manifest) {
-	header := []any{"recipient"}
-	for _, p := range m.Parts {
-		header = append(header, p.ItemID)
-	}
-	t := newTable(w, header...)
+	t := newTable(w, "recipient", "items", "action", "why")
 	for _, d := range m.Deliveries {
-		row := table.Row{d.RecipientID}
+		type fate struct{ action, why string }
+		var fates []fate
+		items := map[fate][]string{}
 		for _, p := range d.Parts {
-			row = append(row, fmt.Sprintf("%s\n%s", p.Action, strings.Join(p.Reasons, ", ")))
+			f := fate{string(p.Action), strings.Join(p.Reasons, ", ")}
+			if items[f] == nil {
+				fates = append(fates, f)
+			}
+			items[f] = append(items[f], p.ItemID)
 		}
-		t.AppendRow(row)
+		for _, f := range fates {
+			t.row(d.RecipientID, wrap(items[f], 20), f.action, f.why)
+		}
 	}
-	t.Render()
+	t.print()
 }
 
 func printFiles(w io.Writer, parts []pipeline.Part, root string) {
-	t := newTable(w, "item", "rendition", "type", "size", "bytes", "file")
+	t := newTable(w, "item", "rendition", "size", "bytes", "file")
 	for _, p := range parts {
 		for _, r := range p.Renditions {
 			size := ""
@@ -159,11 +152,14 @@ func printFiles(w io.Writer, parts []pipeline.Part, root string) {
 			if r.Default {
 				name += " *"
 			}
-			t.AppendRow(table.Row{p.ItemID, name, r.MIME, size, r.Size, shorten(filepath.Join(root, r.Key))})
+			t.row(p.ItemID, name, size, r.Size, shorten(r.Key))
 		}
 	}
-	t.Render()
-	fmt.Fprintln(w, "* plays everywhere")
+	t.print()
+	if root != "" {
+		root = "; files are below " + root
+	}
+	fmt.Fprintf(w, "* plays everywhere%s\n", root)
 }
 
 // shorten cuts the middle of a digest: the beginning finds the file.
