@@ -49,6 +49,11 @@ func (c *workerCmd) Run(a *app) error {
 	if err := c.ready(a, svc, store, sources); err != nil {
 		return err
 	}
+	return c.work(a, svc, watchers, store, sources)
+}
+
+// work takes jobs, beside the worker's own pages, until it is told to stop.
+func (c *workerCmd) work(a *app, svc *service, watchers *watchers, store, sources pipeline.Store) error {
 	cfg := c.into(c.queueConfig())
 	cfg.Log, cfg.Observer = a.log.logger(a), watchers.queue()
 	suspects, err := queue.NewSuspects(cfg)
@@ -68,15 +73,25 @@ func (c *workerCmd) Run(a *app) error {
 	defer pages.Close()
 	cfg.Log.Info("worker starts", slog.String("version", version), slog.String("store", c.Store), slog.String("model", c.Model),
 		slog.String("admin", pages.addr))
-	defer context.AfterFunc(a.ctx, func() {
-		cfg.Log.Info("worker stops: it takes nothing more and finishes what it has", slog.Duration("drain", c.Drain))
-	})()
-	err = server.Run(a.ctx)
-	if a.ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		err = nil // told to stop while it started
+	return c.attend(a.ctx, server, cfg.Log)
+}
+
+// attend takes jobs until ctx ends, and says that it stops and that it has stopped. To be told so while it starts is no trouble.
+func (c *workerCmd) attend(ctx context.Context, server *queue.Server, log *slog.Logger) error {
+	told := make(chan struct{})
+	forget := context.AfterFunc(ctx, func() {
+		log.Info("worker stops: it takes nothing more and finishes what it has", slog.Duration("drain", c.Drain))
+		close(told)
+	})
+	defer forget()
+	err := server.Run(ctx)
+	if ctx.Err() == nil {
+		return err
 	}
-	if err == nil {
-		cfg.Log.Info("worker stopped")
+	<-told
+	if err == nil || errors.Is(err, context.Canceled) {
+		log.Info("worker stopped")
+		return nil
 	}
 	return err
 }
