@@ -31,6 +31,7 @@ type engine struct {
 	done   chan struct{} // closed when the process is reaped
 	state  error         // of cmd.Wait, after done
 	ended  atomic.Bool   // by us
+	given  atomic.Bool   // up, by us: it took too much or too long, or nobody waits any more; whoever asked is told
 	kill   func()
 }
 
@@ -202,6 +203,7 @@ func (e *engine) call(ctx context.Context, req Request, limit time.Duration, pro
 			}
 			end = over
 		}
+		e.given.Store(true)
 		e.kill()
 		<-replies
 		return Response{}, end

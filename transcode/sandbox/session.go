@@ -222,7 +222,7 @@ func (s *session) release(e *engine) {
 	}
 	s.mu.Lock()
 	switch {
-	case e.dead() && e.ended.Load(): // by us, for a reason that whoever asked is told
+	case e.dead() && e.given.Load():
 		s.pool.cfg.Log.Debug("engine ended", slog.Any("state", e.state))
 	case e.dead():
 		s.pool.cfg.Log.Warn("engine ended", slog.Any("state", e.state), slog.String("why", e.stderr.gist()))
