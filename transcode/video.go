@@ -80,6 +80,7 @@ func planVideo(item pipeline.Item, m pipeline.Media, prof Profile) (*VideoPlan, 
 	if plan.Posters, err = planPosters(item.Edits, when, m.Animated); err != nil {
 		return nil, err
 	}
+	plan.Posters = plan.Posters.among(plan.Samples.Ticks)
 	plan.Poster = PosterPlan(plan.Picture.Width, plan.Picture.Height, prof)
 	planOptional(plan, m, prof.Video)
 	return plan, nil

@@ -179,6 +179,21 @@ func planPosters(edits []pipeline.Edit, t VideoTime, animated bool) (PosterTimes
 	return p, nil
 }
 
+// among moves each place to the next frame that is looked at anyway, ascending ticks, so that none is scored for the poster alone: at most
+// a bucket later, and never into the first half second. What the sender chose stays where it is.
+func (p PosterTimes) among(samples []int) PosterTimes {
+	moved := make([]int, len(p.Ticks))
+	for i, tick := range p.Ticks {
+		moved[i] = tick
+		if next, _ := slices.BinarySearch(samples, tick); tick != p.WantedTick && next < len(samples) {
+			moved[i] = samples[next]
+		}
+	}
+	slices.Sort(moved)
+	p.Ticks = slices.Compact(moved)
+	return p
+}
+
 func posterEdit(edits []pipeline.Edit) (at int64, ok bool) {
 	for _, e := range edits {
 		if e.Op == pipeline.OpPoster {

@@ -99,3 +99,25 @@ func TestOffsetsMove(t *testing.T) {
 		}
 	}
 }
+
+// A poster is taken from the frames that are scored anyway; only the sender's choice may lie between them.
+func TestPostersAreAmongTheSamples(t *testing.T) {
+	samples := []int{0, 4, 19, 33, 61}
+	for name, tt := range map[string]struct {
+		posters PosterTimes
+		want    []int
+	}{
+		"the next frame":          {PosterTimes{WantedTick: -1, Ticks: []int{0, 16, 20}}, []int{0, 19, 33}},
+		"two of one bucket":       {PosterTimes{WantedTick: -1, Ticks: []int{0, 20, 25}}, []int{0, 33}},
+		"behind the last":         {PosterTimes{WantedTick: -1, Ticks: []int{0, 90}}, []int{0, 90}},
+		"the sender's stays":      {PosterTimes{WantedTick: 20, Ticks: []int{0, 20}}, []int{0, 20}},
+		"the sender's among them": {PosterTimes{WantedTick: 19, Ticks: []int{0, 19}}, []int{0, 19}},
+	} {
+		if got := tt.posters.among(samples).Ticks; !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+	if got := (PosterTimes{WantedTick: -1, Ticks: []int{0, 20}}).among(nil).Ticks; !slices.Equal(got, []int{0, 20}) {
+		t.Errorf("every frame is looked at: %v", got)
+	}
+}

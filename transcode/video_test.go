@@ -110,7 +110,7 @@ func TestVideoPlanGolden(t *testing.T) {
 		},
 		Encode:  VideoEncode{CRF: 23, Preset: "veryfast", MaxRate: 2_500_000, BufferSize: 5_000_000, GOPSeconds: 2, AudioRate: 128_000},
 		Samples: SamplePlan{Most: len(ticks), Width: 504, Height: 448, BucketsMS: 500},
-		Posters: PosterTimes{WantedTick: -1, Ticks: []int{0, 21, 45, 71}, Bright: 2},
+		Posters: PosterTimes{WantedTick: -1, Ticks: []int{0, 28, 59, 74}, Bright: 2}, // of the samples' ticks, the first from 21, 45 and 71 on
 	}
 	if diff := cmp.Diff(want, p); diff != "" {
 		t.Error(diff)
