@@ -71,6 +71,7 @@ func TestEverywhereJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	call(t.Context(), "models", "verify", "--dir", models).want(t, exitOK)                     // else fetch would do its work
 	fetched := call(t.Context(), "models", "fetch", "--dir", models, "--json").want(t, exitOK) // they are there: nothing is fetched
 	var entry struct{ ID string }
 	if err := json.NewDecoder(strings.NewReader(fetched.stdout)).Decode(&entry); err != nil || entry.ID == "" {
