@@ -3,6 +3,7 @@ package ffmpeg
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -79,10 +80,33 @@ func TestH263WithAMR(t *testing.T) {
 	k.checkStreams(res.Rendered.Part.Renditions[0])
 }
 
-// TestVideosThatAreRefused wants the listed code of each, before anything is decoded.
+// What every program that is started for a file may take until the file is refused. The kernel holds them to it: who takes more fails with
+// another code.
+const (
+	refusalSeconds = 1         // of CPU
+	refusalKiB     = 768 << 10 // of address space, of which ffmpeg's libraries are 0.3 GiB
+)
+
+// thrifty are the tools within those limits.
+func thrifty(t *testing.T, tools Tools) Tools {
+	t.Helper()
+	dir := t.TempDir()
+	within := func(program string) string {
+		name := filepath.Join(dir, filepath.Base(program))
+		text := fmt.Sprintf("#!/bin/sh\nulimit -t %d && ulimit -v %d && exec %s \"$@\"\n", refusalSeconds, refusalKiB, program)
+		if err := os.WriteFile(name, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	return Tools{FFmpeg: within(tools.FFmpeg), FFprobe: within(tools.FFprobe)}
+}
+
+// TestVideosThatAreRefused wants the listed code of each, before anything is decoded, for little time and memory.
 func TestVideosThatAreRefused(t *testing.T) {
 	t.Parallel()
 	k := newVideoKit(t)
+	tools := thrifty(t, k.tools)
 	x264 := []string{"-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"}
 	made := func(name, source string, args ...string) string {
 		k.ffmpeg(slices.Concat([]string{"-f", "lavfi", "-i", source}, args, []string{name})...)
@@ -97,7 +121,7 @@ func TestVideosThatAreRefused(t *testing.T) {
 		made("other.mkv", "color=s=64x64:r=10:d=0.5", "-c:v", "mpeg2video"):                                                                                               pipeline.CodeUnsupportedType,
 	} {
 		f := k.file(name)
-		m, err := k.tools.Probe(t.Context(), k.dir, f)
+		m, err := tools.Probe(t.Context(), k.dir, f)
 		if err == nil {
 			_, err = transcode.NewPlan(pipeline.Item{ID: "i", Kind: pipeline.KindVideo}, m, transcode.DefaultProfile())
 		}
@@ -128,6 +152,7 @@ func TestNothingToShow(t *testing.T) {
 		binary.BigEndian.PutUint32(zero[at+field:], 0)
 	}
 	k.write("zero.mp4", zero)
+	k.tools = thrifty(t, k.tools)
 	for name, codes := range map[string][]pipeline.Code{"head.mp4": {pipeline.CodeCorrupt, pipeline.CodeNoVideo}, "zero.mp4": {pipeline.CodeCorrupt, ""}} {
 		res, _, err := k.try(name)
 		switch {

@@ -527,6 +527,7 @@ func TestVideoBadInput(t *testing.T) {
 	}
 	concat := []byte("ffconcat version 1.0\nfile a.mp4\n")
 	plan := mustPlan(t, k)
+	k.tools = thrifty(t, k.tools)
 	hls := []byte("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\na.mp4\n#EXT-X-ENDLIST\n")
 	for name, data := range map[string][]byte{
 		"concat.mp4": concat, "hls.mp4": hls, "noise.mp4": bytes.Repeat([]byte{7, 1, 9}, 5000), "empty.mp4": {}, "cut.mp4": whole[:len(whole)/3],
