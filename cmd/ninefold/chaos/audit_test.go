@@ -8,10 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
+	"testing"
 	"time"
 
 	"github.com/ninefold/ninefold/pipeline"
@@ -317,4 +320,33 @@ func (w *world) recovery(kills map[string]time.Time) float64 {
 	}
 	slices.Sort(took)
 	return float64(int(took[len(took)*99/100]*10)) / 10
+}
+
+// The audit sees what a killed parent leaves behind: a process whose parent is gone is this one's.
+func TestAuditSeesOrphans(t *testing.T) {
+	sleep, err := exec.LookPath("sleep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "ffmpeg")
+	if err := os.Symlink(sleep, name); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("sh", "-c", `"$0" 600 >/dev/null 2>&1 & echo $!`, name).Output() // the shell ends and leaves it
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := fmt.Sprint(adopted()); !strings.Contains(found, fmt.Sprint(pid)) {
+		t.Errorf("process %d is not among the adopted: %s", pid, found)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := syscall.Wait4(pid, nil, 0, nil); err != nil {
+		t.Error(err)
+	}
 }

@@ -441,7 +441,7 @@ func TestDrainLeavesNothing(t *testing.T) {
 		t.Skip("runs a worker")
 	}
 	w := newWorld(t)
-	w.put(pipeline.KindVideo, video(t, "testsrc2=size=1280x720:rate=30:duration=6,noise=alls=40:allf=t"))
+	w.put(pipeline.KindVideo, video(t, "testsrc2=size=1920x1080:rate=30:duration=8"))
 	w.listen()
 	client, err := queue.NewClient(w.config())
 	if err != nil {
