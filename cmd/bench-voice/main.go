@@ -36,7 +36,7 @@ func main() { os.Exit(exitCode()) }
 func exitCode() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	rounds := flag.Int("rounds", 5, "interleaved rounds; medians are taken over them")
+	rounds := flag.Int("rounds", 7, "interleaved rounds; medians are taken over them")
 	engine := flag.String("engine", "bin/ninefold-engine", "path of the engine program")
 	only := flag.String("only", "", "measure only the notes whose label begins so, such as 75")
 	flag.Parse()
@@ -94,8 +94,9 @@ func measureNote(ctx context.Context, n note, ours *ours, rounds int) (row, erro
 		do  func(context.Context, note) error
 		cpu *[]float64
 	}{{ours.note, &r.ours}, {bare, &r.bare}, {usual, &r.usual}}
-	for range rounds {
-		for _, way := range ways {
+	for round := range rounds {
+		for i := range ways {
+			way := ways[(round+i)%len(ways)] // none is always the first, after another note's work
 			cpu, err := measure.CPUOf(func() error { return way.do(ctx, n) })
 			if err != nil {
 				return r, err
