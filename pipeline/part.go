@@ -130,7 +130,7 @@ type Placeholder struct {
 type Loudness struct {
 	InputLUFS  *float64 `json:"input_lufs"`   // integrated; null = silence
 	OutputLUFS *float64 `json:"output_lufs"`  // integrated, as planned from the measured input; null = silence
-	TruePeakDB *float64 `json:"true_peak_db"` // dBTP of the output; null = silence
+	TruePeakDB *float64 `json:"true_peak_db"` // dBTP of what was encoded, which a lossy codec moves by some dB; null = silence
 	GainDB     float64  `json:"gain_db"`      // applied
 	Capped     bool     `json:"capped,omitempty"`
 }

@@ -5,10 +5,9 @@ import (
 	kongcompletion "github.com/jotaen/kong-completion"
 )
 
-// completionCmd prints what bash, zsh or fish needs to complete this program's command lines.
+// completionCmd prints what bash, zsh or fish needs to complete this program's command lines, for the shell to source.
 type completionCmd struct {
 	Shell string `arg:"" help:"bash, zsh or fish; none = the login shell's." enum:"bash,zsh,fish," default:""`
-	Code  bool   `help:"Print the code itself instead of how to load it."`
 }
 
 // Run is the library's, which ends by kong's Exit.
@@ -24,5 +23,5 @@ func (c *completionCmd) Run(ctx *kong.Context) (err error) {
 			}
 		}
 	}()
-	return (&kongcompletion.Completion{Shell: c.Shell, Code: c.Code}).Run(ctx)
+	return (&kongcompletion.Completion{Shell: c.Shell, Code: true}).Run(ctx)
 }

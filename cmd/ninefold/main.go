@@ -52,7 +52,7 @@ type cli struct {
 	Ready      readyCmd      `cmd:"" help:"Ask the worker on this machine whether it is ready, one line a check."`
 	Demo       demoCmd       `cmd:"" help:"Send one message through queue, worker, engine, classifier and store, and show what comes out."`
 	Settings   configCmd     `cmd:"" name:"config" help:"Print the settings in force, secrets hidden, as a configuration file."`
-	Completion completionCmd `cmd:"" help:"Print what a shell needs to complete command lines: bash, zsh or fish."`
+	Completion completionCmd `cmd:"" help:"Print what a shell needs to complete command lines, to be sourced: source <(ninefold completion bash)."`
 	Reference  referenceCmd  `cmd:"" help:"Print every command, flag and setting as Markdown."`
 }
 

@@ -34,6 +34,8 @@ func TestWrongSettings(t *testing.T) {
 		"no place for parts":    {[]string{"process", photo, "--out", "/proc/x"}, "--out /proc/x"},
 		"no store":              {[]string{"worker", "--store", "/proc/x"}, "--store /proc/x"},
 		"no bucket":             {[]string{"worker", "--store", "s3://"}, "--store"},
+		"a bucket mistyped":     {[]string{"worker", "--store", "s3:/parts"}, "s3://BUCKET/PREFIX"},
+		"a cloud unknown":       {[]string{"worker", "--store", dir, "--sources", "gs://uploads"}, "--sources"},
 		"no S3 server named":    {[]string{"worker", "--store", "s3://parts"}, "--s3 settings"},
 		"nothing to do":         {worker("--concurrency-voice=0", "--concurrency-photo=0", "--concurrency-video=0", "--concurrency-bulk=0"), "--concurrency-voice"},
 		"no address":            {worker("--admin-addr", "nonsense"), "--admin-addr nonsense"},

@@ -133,6 +133,10 @@ func (c *statusCmd) Run(a *app) error {
 	}
 	defer client.Close()
 	s, err := client.Status(a.ctx, c.ID)
+	if errors.Is(err, queue.ErrUnknownJob) {
+		return &exitError{exitUsage, fmt.Errorf("%s: %w to this Redis; it forgets a job some days after its end, and everything when it is emptied: "+
+			"ninefold parts asks the store", c.ID, err)}
+	}
 	if err != nil {
 		return err
 	}

@@ -141,6 +141,9 @@ func printDeliveries(w io.Writer, m pipeline.Manifest) {
 }
 
 func printFiles(w io.Writer, parts []pipeline.Part, root string) {
+	if !slices.ContainsFunc(parts, func(p pipeline.Part) bool { return len(p.Renditions) > 0 }) {
+		return
+	}
 	t := newTable(w, "item", "rendition", "size", "bytes", "file")
 	for _, p := range parts {
 		for _, r := range p.Renditions {

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -259,6 +260,9 @@ func (s StoreSettings) originals(store pipeline.Store) (pipeline.Store, error) {
 // at opens what a flag names.
 func (s StoreSettings) at(flag, where string) (pipeline.Store, error) {
 	if !strings.HasPrefix(where, "s3://") {
+		if schemePattern.MatchString(where) { // a mistyped bucket must not become a directory that nobody else reads
+			return nil, &exitError{exitUsage, fmt.Errorf("%s %q: want a directory or s3://BUCKET/PREFIX; a directory of this name is ./%s", flag, where, where)}
+		}
 		return openDir(flag, where)
 	}
 	u, err := url.Parse(where)
@@ -277,6 +281,9 @@ func (s StoreSettings) at(flag, where string) (pipeline.Store, error) {
 	}
 	return store, nil
 }
+
+// schemePattern is how a URL begins, and what looks like one.
+var schemePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`)
 
 // openDir opens the directory store that a flag names.
 func openDir(flag, dir string) (*filestore.Store, error) {

@@ -150,6 +150,9 @@ func TestWorkerRedisS3(t *testing.T) {
 	if err := json.Unmarshal([]byte(again.stdout), &receipt); err != nil || !receipt.Existed || receipt.State != queue.Done {
 		t.Errorf("second submit: %v, %+v", err, receipt)
 	}
+	if unknown := call(t.Context(), "status", "nobody").want(t, exitUsage); !strings.Contains(unknown.stderr, "ninefold parts") {
+		t.Errorf("of a job it does not know, status says %q", unknown.stderr)
+	}
 	status := call(t.Context(), "status", "j1").want(t, exitOK)
 	if !strings.Contains(status.stdout, "done") {
 		t.Errorf("status: %s", status.stdout)

@@ -61,6 +61,9 @@ type note struct {
 func newNote(src *voicePCM, plan *transcode.VoicePlan, mayCopy bool) (*note, error) {
 	p := plan.Profile
 	selected := src.selected()
+	if selected == 0 {
+		return nil, pipeline.Refuse(pipeline.CodeTooShort, "nothing is left after the trim: it begins at %d ms of %d ms", plan.StartMS, millisOf(src.total))
+	}
 	if selected < samples(p.MinMS) {
 		return nil, pipeline.Refuse(pipeline.CodeTooShort, "the note lasts %d ms; at least %d", millisOf(selected), p.MinMS)
 	}
