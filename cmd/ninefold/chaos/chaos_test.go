@@ -379,7 +379,7 @@ func TestC8Disk(t *testing.T) {
 				t.Skipf("a small file system cannot be mounted here: %v %s", err, out)
 			}
 			t.Cleanup(func() { _ = exec.Command("umount", "-l", w.scratch).Run() })
-			w.originals(30)
+			w.originals(40) // at least ten of each kind: nothing comes twice
 			w.listen()
 			began := time.Now()
 			one := w.start(0)
