@@ -76,7 +76,7 @@ hostile: build ## Run the campaigns C7 and H1 to H7 in their long form (about ha
 
 .PHONY: chaos
 chaos: build models tools ## Break a deployment for hours, the long forms of campaigns C1 to C6 and C8: one JSON line a row. CAMPAIGN=C1 runs one, SHARE=20 a fifth of the counts.
-	@NINEFOLD_CHAOS=long NINEFOLD_CHAOS_SHARE='$(SHARE)' CI=true go test -count=1 -timeout 12h -run 'Test$(CAMPAIGN)' -v ./cmd/ninefold/chaos | grep -E '^(\{|--- |ok|FAIL|    [a-z_]+\.go)'
+	@NINEFOLD_CHAOS=long NINEFOLD_CHAOS_SHARE='$(SHARE)' CI=true go test -count=1 -timeout 12h -run 'Test$(CAMPAIGN)' -v ./cmd/ninefold/chaos | grep --line-buffered -E '^(\{|--- |ok|FAIL|panic:| +[a-z_]+\.go)'
 
 .PHONY: bench-queue
 bench-queue: build models tools ## Measure what our handler adds to bare asynq, and voice notes behind long videos; fails when a limit is missed.
@@ -85,7 +85,7 @@ bench-queue: build models tools ## Measure what our handler adds to bare asynq, 
 
 .PHONY: bench-scale
 bench-scale: build models tools ## Measure what a message of each kind costs a deployment: CPU, Redis commands, bytes. The figures below "Scale" in README.md.
-	@NINEFOLD_BENCH=1 CI=true go test -count=1 -timeout 30m -run '^TestBenchScale$$' -v ./cmd/ninefold/chaos | grep -E '^(\{|--- |ok|FAIL|    [a-z_]+\.go)'
+	@NINEFOLD_BENCH=1 CI=true go test -count=1 -timeout 30m -run '^TestBenchScale$$' -v ./cmd/ninefold/chaos | grep --line-buffered -E '^(\{|--- |ok|FAIL|panic:| +[a-z_]+\.go)'
 
 .PHONY: bench-video
 bench-video: build models ## Measure a video's CPU and memory against a bare ffmpeg and the usual separate runs; fails when a limit is missed.
