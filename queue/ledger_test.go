@@ -1,14 +1,11 @@
 package queue
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -405,7 +402,7 @@ func losesAnnouncement(t *testing.T, lose func(*testing.T, *pipelinetest.Server,
 	t.Helper()
 	redis := pipelinetest.StartRedis(t) // keeps nothing over a restart
 	cfg := testConfig(redis.URL())
-	var said lines
+	var said pipelinetest.Log
 	cfg.Log = slog.New(slog.NewTextHandler(&said, nil))
 	client, err := NewClient(cfg)
 	if err != nil {
@@ -427,27 +424,9 @@ func losesAnnouncement(t *testing.T, lose func(*testing.T, *pipelinetest.Server,
 		t.Fatal(err)
 	}
 	const warning = "redis knows nothing of this deployment"
-	eventually(t, "the worker has met a new Redis", func() bool { return said.count(warning) == 1 })
+	eventually(t, "the worker has met a new Redis", func() bool { return said.Count(warning) == 1 })
 	lose(t, redis, s)
 	rdb := testRedis(t, cfg)
 	eventually(t, "the event again", func() bool { return len(eventIDs(t, rdb)) == 1 })
-	eventually(t, "the loss is told", func() bool { return said.count(warning) == 2 })
-}
-
-// lines is a log that can be searched while it is written.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *lines) count(words string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.buf.String(), words)
+	eventually(t, "the loss is told", func() bool { return said.Count(warning) == 2 })
 }

@@ -15,7 +15,7 @@ import (
 
 // An outage of five minutes is told in a line when it begins, one a minute, and one when it ends.
 func TestOutageIsToldOnceAMinute(t *testing.T) {
-	var said lines
+	var said pipelinetest.Log
 	o := &outage{log: slog.New(slog.NewTextHandler(&said, nil))}
 	now, away := time.Now(), errors.New("dial tcp: connection refused")
 	const minutes = 5
@@ -27,7 +27,7 @@ func TestOutageIsToldOnceAMinute(t *testing.T) {
 	}
 	o.note(nil, now.Add(minutes*time.Minute))
 	o.note(nil, now.Add(minutes*time.Minute+time.Second))
-	if began, still, back := said.count("redis is away"), said.count("still away"), said.count("redis is back"); began != 1 || still != minutes-1 || back != 1 {
+	if began, still, back := said.Count("redis is away"), said.Count("still away"), said.Count("redis is back"); began != 1 || still != minutes-1 || back != 1 {
 		t.Errorf("%d lines at its beginning, %d while it lasted, %d at its end; want 1, %d, 1", began, still, back, minutes-1)
 	}
 }
@@ -64,7 +64,7 @@ func TestFewLinesInAnOutage(t *testing.T) {
 	redis := pipelinetest.StartRedis(t, "--appendonly", "yes")
 	cfg := testConfig(redis.URL())
 	cfg.RetryFirst, cfg.RetryMost = 50*time.Millisecond, 100*time.Millisecond
-	var said lines
+	var said pipelinetest.Log
 	cfg.Log = slog.New(slog.NewTextHandler(&said, nil))
 	client, err := NewClient(cfg)
 	if err != nil {
@@ -103,12 +103,12 @@ func TestFewLinesInAnOutage(t *testing.T) {
 	if err := redis.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is back", func() bool { return said.count("redis is back") == 1 })
-	if n := said.count("attempt failed"); n < 1 || n > 3 { // storage_unavailable, and what Redis' end broke
+	eventually(t, "it is back", func() bool { return said.Count("redis is back") == 1 })
+	if n := said.Count("attempt failed"); n < 1 || n > 3 { // storage_unavailable, and what Redis' end broke
 		t.Errorf("%d lines about %d failed attempts", n, attempts)
 	}
-	if n := strings.Count(said.buf.String(), "\n"); n > 12 {
-		t.Errorf("%d lines in all:\n%s", n, said.buf.String())
+	if n := strings.Count(said.String(), "\n"); n > 12 {
+		t.Errorf("%d lines in all:\n%s", n, said.String())
 	}
 }
 

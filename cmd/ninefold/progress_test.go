@@ -1,31 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/pipeline/pipelinetest"
 )
-
-// shared is a buffer that the drawing goroutine may write to.
-type shared struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (s *shared) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.buf.Write(p)
-}
-
-func (s *shared) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.buf.String()
-}
 
 func steps() []pipeline.Progress {
 	return []pipeline.Progress{
@@ -39,7 +20,7 @@ func steps() []pipeline.Progress {
 
 // Bars name the item and its stage, and show the percentage of that stage.
 func TestBars(t *testing.T) {
-	var out shared
+	var out pipelinetest.Log
 	b := newBars(&out)
 	for _, p := range steps() {
 		b.show(p)
@@ -55,7 +36,7 @@ func TestBars(t *testing.T) {
 
 // Where nothing can be drawn there is one line a stage, or none.
 func TestStageLines(t *testing.T) {
-	var out shared
+	var out pipelinetest.Log
 	for _, quiet := range []bool{false, true} {
 		view := viewOn(&out, quiet)
 		for _, p := range steps() {

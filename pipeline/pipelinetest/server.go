@@ -1,7 +1,6 @@
 package pipelinetest
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -10,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -26,7 +24,7 @@ type Server struct {
 	argv  []string
 	env   []string
 	hello string
-	log   syncBuffer
+	log   Log // for the message of a failed start
 	cmd   *exec.Cmd
 	done  chan struct{}
 }
@@ -165,6 +163,7 @@ func (s *Server) startFor(t testing.TB) {
 func (s *Server) Start() error {
 	s.cmd, s.done = exec.Command(s.argv[0], s.argv[1:]...), make(chan struct{})
 	s.cmd.Env = append(os.Environ(), s.env...)
+	s.log.Most = 1 << 16
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // not even a killed test leaves it behind
 	if err := s.cmd.Start(); err != nil {
@@ -222,25 +221,4 @@ func (s *Server) Pid() int { return s.cmd.Process.Pid }
 func (s *Server) Kill() {
 	_ = s.cmd.Process.Kill()
 	<-s.done
-}
-
-// syncBuffer keeps what a server says, for the message of a failed start.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.buf.Len() < 1<<16 {
-		b.buf.Write(p)
-	}
-	return len(p), nil
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

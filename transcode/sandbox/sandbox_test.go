@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/pipeline/pipelinetest"
 	"github.com/ninefold/ninefold/transcode"
 )
 
@@ -170,7 +171,7 @@ func TestACrashHurtsItsOwnItemOnly(t *testing.T) {
 
 // A crash is told in one line, by its signal's name; the stack is for whoever asks for everything.
 func TestACrashIsOneLine(t *testing.T) {
-	var all, warned syncedLog
+	var all, warned pipelinetest.Log
 	r := newHall(t, func(c *Config) {
 		c.Log = slog.New(slog.NewTextHandler(io.MultiWriter(&all, onlyWarnings{&warned}), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})
@@ -184,24 +185,6 @@ func TestACrashIsOneLine(t *testing.T) {
 	if !strings.Contains(all.String(), "goroutine") {
 		t.Errorf("at debug level there is no stack:\n%s", all.String())
 	}
-}
-
-// syncedLog is what a logger wrote.
-type syncedLog struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *syncedLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *syncedLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 // onlyWarnings lets through what an operator sees at the usual level.

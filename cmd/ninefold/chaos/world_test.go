@@ -60,25 +60,8 @@ type world struct {
 // worker is a real worker process.
 type worker struct {
 	cmd  *exec.Cmd
-	log  *logFile
+	log  *pipelinetest.Log
 	done chan struct{}
-}
-
-type logFile struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logFile) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logFile) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }
 
 // repository is where the programs were built to.
@@ -158,7 +141,7 @@ func (w *world) config() queue.Config {
 // start starts the worker of a slot; extra are more flags.
 func (w *world) start(slot int, extra ...string) *worker {
 	w.t.Helper()
-	one := &worker{log: &logFile{}, done: make(chan struct{})}
+	one := &worker{log: &pipelinetest.Log{}, done: make(chan struct{})}
 	args := append([]string{
 		"worker", "--redis-url", w.redisURL, "--store", "s3://parts", "--sources", "s3://uploads", "--s3-endpoint", w.s3URL,
 		"--scratch", w.scratch, "--models-dir", filepath.Join(repository(), "bin", "models"), "--engine-warm", "1", "--drain", "60s",
