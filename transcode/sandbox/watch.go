@@ -108,14 +108,15 @@ func (e *engine) overdrawn(c class, before time.Duration) *pipeline.Error {
 
 // diskUsage is what lies below dir, and what the processes keep open though its name is gone. It stops counting past the limits.
 func diskUsage(dir string, pids []int) (bytes int64, files int) {
+	within := func() bool { return bytes <= mostDisk && files <= mostFiles }
 	count := func(info fs.FileInfo) bool {
 		if st, ok := info.Sys().(*syscall.Stat_t); ok {
 			bytes += st.Blocks * 512
 		}
 		files++
-		return bytes <= mostDisk && files <= mostFiles
+		return within()
 	}
-	for dirs := []string{dir}; len(dirs) > 0; dirs = dirs[1:] {
+	for dirs := []string{dir}; len(dirs) > 0 && within(); dirs = dirs[1:] {
 		below, err := countIn(dirs[0], count)
 		if errors.Is(err, syscall.ENAMETOOLONG) { // no decoder makes such a one; what is in there cannot be counted
 			return bytes, mostFiles + 1
