@@ -22,7 +22,7 @@ LDFLAGS := -X main.version=$(VERSION)
 
 # Packages that compute for minutes under the race detector, or spend their time in C: tested without it. Every other one has it.
 SLOW_UNDER_RACE := cmd/|moderation/onnx|moderation/tfjs|transcode/ffmpeg|transcode/raster|transcode/sandbox|transcode/vips
-TIMEOUT := 10m
+TIMEOUT := 15m
 
 .PHONY: help
 help: ## Show this list.

@@ -116,6 +116,19 @@ func start(t *testing.T, cfg queue.Config, r queue.Runner) (stop func()) {
 	return stop
 }
 
+// gate holds Runners until the test opens it, once or more often: a failed test must, too, or its worker never ends.
+type gate struct {
+	opened chan struct{}
+	open   func()
+}
+
+func newGate() gate {
+	c := make(chan struct{})
+	return gate{opened: c, open: sync.OnceFunc(func() { close(c) })}
+}
+
+func (g gate) wait() { <-g.opened }
+
 func submit(t *testing.T, c *queue.Client, j pipeline.Job) queue.Receipt {
 	t.Helper()
 	r, err := c.Submit(t.Context(), j)
@@ -397,12 +410,13 @@ func TestDrainWaitsForTheRunningJob(t *testing.T) {
 	cfg := config(pipelinetest.StartRedis(t).URL())
 	cfg.Drain = settle
 	c := client(t, cfg)
-	begun, release := make(chan string, 10), make(chan struct{})
+	begun, release := make(chan string, 10), newGate()
 	stop := start(t, cfg, runnerFunc(func(ctx context.Context, j pipeline.Job, _ pipeline.RunOptions) (pipeline.Manifest, error) {
 		begun <- j.JobID
-		<-release
+		release.wait()
 		return rejected(j), ctx.Err()
 	}))
+	t.Cleanup(release.open)                     // before start's own end, which waits for the Runner
 	submit(t, c, job("j1", pipeline.KindVideo)) // the class runs one at a time
 	received(t, begun)
 	stopped := make(chan struct{})
@@ -413,7 +427,7 @@ func TestDrainWaitsForTheRunningJob(t *testing.T) {
 		t.Fatal("Shutdown did not wait")
 	case <-time.After(100 * time.Millisecond): // long enough for a Shutdown that does not wait
 	}
-	close(release)
+	release.open()
 	received(t, stopped)
 	if s := wait(t, c, "j1"); s.State != queue.Done {
 		t.Errorf("j1: %+v", s)
@@ -486,12 +500,13 @@ func TestRedisOutage(t *testing.T) {
 	server := pipelinetest.StartRedis(t, "--appendonly", "yes", "--appendfsync", "always")
 	cfg := config(server.URL())
 	c := client(t, cfg)
-	begun, release := make(chan struct{}, 8), make(chan struct{})
+	begun, release := make(chan struct{}, 8), newGate()
 	start(t, cfg, runnerFunc(func(_ context.Context, j pipeline.Job, _ pipeline.RunOptions) (pipeline.Manifest, error) {
 		begun <- struct{}{}
-		<-release
+		release.wait()
 		return rejected(j), nil
 	}))
+	t.Cleanup(release.open)
 	submit(t, c, job("j1", pipeline.KindPhoto))
 	submit(t, c, job("j2", pipeline.KindVideo))
 	received(t, begun)
@@ -500,7 +515,7 @@ func TestRedisOutage(t *testing.T) {
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	close(release)
+	release.open()
 	for _, id := range []string{"j1", "j2"} {
 		if s := wait(t, c, id); s.State != queue.Done {
 			t.Errorf("%s: %+v", id, s)
@@ -515,28 +530,27 @@ func TestProgressIsSeen(t *testing.T) {
 	t.Parallel()
 	cfg := config(pipelinetest.StartRedis(t).URL())
 	c := client(t, cfg)
-	seen := make(chan struct{})
+	seen := newGate()
 	start(t, cfg, runnerFunc(func(_ context.Context, j pipeline.Job, o pipeline.RunOptions) (pipeline.Manifest, error) {
 		for percent := range 100 {
 			o.Progress(pipeline.Progress{ItemID: "i1", Index: 1, Stage: "render", Percent: float64(percent)})
 		}
 		o.Progress(pipeline.Progress{ItemID: "i0", Index: 0, Stage: "fetch", Percent: 50})
-		<-seen
+		seen.wait()
 		o.Progress(pipeline.Progress{ItemID: "i1", Index: 1, Stage: "store", Percent: 100})
 		return rejected(j), nil
 	}))
+	t.Cleanup(seen.open)
 	submit(t, c, job("j1", pipeline.KindPhoto, pipeline.KindPhoto))
 	ctx, cancel := context.WithTimeout(t.Context(), settle)
 	defer cancel()
 	want := []pipeline.Progress{{ItemID: "i0", Index: 0, Stage: "fetch", Percent: 50}, {ItemID: "i1", Index: 1, Stage: "render", Percent: 99}}
-	tell := sync.OnceFunc(func() { close(seen) })
 	last, err := c.Wait(ctx, "j1", func(s queue.Status) {
 		if s.State == queue.Running && slices.Equal(s.Items, want) {
-			tell()
+			seen.open()
 		}
 	})
 	if err != nil {
-		tell()
 		t.Fatalf("%v; last seen %+v", err, last)
 	}
 	if len(last.Items) != 2 || last.Items[1].Stage != "store" {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/pipeline/pipelinetest"
 	"github.com/ninefold/ninefold/queue"
 )
 
@@ -32,22 +33,12 @@ type composed struct {
 func compose(t *testing.T) composed {
 	t.Helper()
 	c := composed{
-		file: documents(t, "compose.yaml")[""], image: imageEnv(t), redis: freeAddress(t), s3: freeAddress(t),
+		file: documents(t, "compose.yaml")[""], image: imageEnv(t), redis: pipelinetest.FreeAddr(t), s3: pipelinetest.FreeAddr(t),
 		said: map[string]string{"S3_SECRET_KEY": rand.Text(), "ADMIN_TOKEN": rand.Text()},
 	}
-	c.place = strings.NewReplacer("redis:6379", c.redis, "s3:7070", c.s3, ":7070", c.s3, ":9090", freeAddress(t),
+	c.place = strings.NewReplacer("redis:6379", c.redis, "s3:7070", c.s3, ":7070", c.s3, ":9090", pipelinetest.FreeAddr(t),
 		"/data", t.TempDir(), "/var/lib/ninefold/scratch", t.TempDir())
 	return c
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // imageEnv is what the Dockerfile's last stage sets.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/ninefold/ninefold/cmd/ninefold/health"
 	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/pipeline/pipelinetest"
 	"github.com/ninefold/ninefold/pipeline/tracetest"
 )
 
@@ -32,15 +32,7 @@ const adminToken = "a token of the test's own"
 // observe starts a worker; args are more flags.
 func observe(t *testing.T, args ...string) observed {
 	t.Helper()
-	o := observed{deployment: deploy(t)}
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.admin = l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	o := observed{deployment: deploy(t), admin: pipelinetest.FreeAddr(t)}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan result, 1)
 	go func() {

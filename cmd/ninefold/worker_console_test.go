@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -13,20 +12,14 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/ninefold/ninefold/pipeline/browsertest"
+	"github.com/ninefold/ninefold/pipeline/pipelinetest"
 )
 
 // The console of a production worker opens with the token, shows what Redis and S3 hold, and sends nothing.
 func TestWorkerConsole(t *testing.T) {
 	const token = "a token for the test"
 	d := deploy(t)
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	addr := pipelinetest.FreeAddr(t)
 	t.Setenv("NINEFOLD_ADMIN_ADDR", addr)
 	t.Setenv("NINEFOLD_ADMIN_TOKEN", token)
 	s := newScene(t)

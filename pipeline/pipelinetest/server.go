@@ -3,7 +3,6 @@ package pipelinetest
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -44,7 +43,7 @@ func prepareRedis(t testing.TB, args ...string) *Server {
 	if err != nil {
 		missing(t, "redis-server is not installed; on Debian: apt-get install redis-server")
 	}
-	addr := freeAddr(t)
+	addr := FreeAddr(t)
 	_, port, _ := net.SplitHostPort(addr)
 	s := &Server{Addr: addr, hello: "PING\r\n"}
 	s.argv = append([]string{
@@ -57,7 +56,7 @@ func prepareRedis(t testing.TB, args ...string) *Server {
 // StartRedisTLS starts a Redis that speaks TLS only, with this certificate, and takes clients that show it too.
 func StartRedisTLS(t testing.TB, cert, key string, args ...string) *Server {
 	t.Helper()
-	plain := freeAddr(t) // its own port is closed below: it must be free nevertheless
+	plain := FreeAddr(t) // its own port is closed below: it must be free nevertheless
 	_, port, _ := net.SplitHostPort(plain)
 	secure := []string{"--port", "0", "--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert}
 	s := prepareRedis(t, append(secure, args...)...)
@@ -94,7 +93,7 @@ func StartS3(t testing.TB) *S3 {
 	if binary == "" {
 		missing(t, "versitygw is not there; build it into bin/tools/versitygw, or set NINEFOLD_VERSITYGW to its path")
 	}
-	addr, dir := freeAddr(t), t.TempDir()
+	addr, dir := FreeAddr(t), t.TempDir()
 	s := &S3{Endpoint: "http://" + addr, AccessKey: "ninefold-test", SecretKey: "ninefold-test-secret", Region: "us-east-1", Dir: dir}
 	s.Server = &Server{
 		Addr: addr, hello: "GET / HTTP/1.0\r\n\r\n",
@@ -133,24 +132,6 @@ func missing(t testing.TB, what string) {
 	t.Skip(what)
 }
 
-// Ports below those that the kernel gives to outgoing connections (32768 to 60999): nobody is given one between our look and the server's
-// start. Ten thousand above each is free, too: a Redis cluster's nodes talk there.
-const firstPort, lastPort = 12000, 22000
-
-// freeAddr returns an address that nobody listens on.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	for range 100 {
-		addr := fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(lastPort-firstPort))
-		if l, err := net.Listen("tcp", addr); err == nil {
-			_ = l.Close()
-			return addr
-		}
-	}
-	t.Fatalf("no port from %d to %d is free", firstPort, lastPort)
-	return ""
-}
-
 func (s *Server) startFor(t testing.TB) {
 	t.Helper()
 	if err := s.Start(); err != nil {
@@ -185,12 +166,17 @@ func (s *Server) waitReady() error {
 	tick, late := time.NewTicker(20*time.Millisecond), time.After(startWithin)
 	defer tick.Stop()
 	for {
-		if s.answers() {
+		answered := s.answers()
+		select {
+		case <-s.done: // before answered counts: it may have been another program on our port
+			return errors.New("ended at its start")
+		default:
+		}
+		if answered {
 			return nil
 		}
 		select {
 		case <-s.done:
-			return errors.New("ended at its start")
 		case <-late:
 			return fmt.Errorf("no answer within %v", startWithin)
 		case <-tick.C:

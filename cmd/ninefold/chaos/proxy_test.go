@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/ninefold/ninefold/pipeline/pipelinetest"
 )
 
 // redisProxy stands between a worker and Redis and breaks chosen exchanges.
@@ -180,7 +182,7 @@ func newS3Proxy(t *testing.T, endpoint string) *s3Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &s3Proxy{addr: freePort(t)}
+	p := &s3Proxy{addr: pipelinetest.FreeAddr(t)}
 	reverse := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)

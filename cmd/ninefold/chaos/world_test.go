@@ -14,7 +14,6 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -459,17 +458,6 @@ func (w *world) send(client *queue.Client, kind pipeline.Kind, key string) strin
 			w.t.Fatalf("submit %s: %v", id, err)
 		}
 	}
-}
-
-// freePort is an address nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // readAll reads an object to its end.
