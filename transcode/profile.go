@@ -161,6 +161,10 @@ func defaultVideo() VideoProfile {
 	}
 }
 
+// mostSourceMS bounds what is decoded of a voice note: as 48 kHz stereo in 32-bit floats it fills a file of the largest size that an engine
+// may write, 256 MiB.
+const mostSourceMS = 690_000
+
 // Validate names every setting that cannot work, all in one error.
 func (p Profile) Validate() error {
 	var wrong []error
@@ -171,7 +175,7 @@ func (p Profile) Validate() error {
 	}
 	v, ph, vi := p.Voice, p.Photo, p.Video
 	check(v.MaxMS > v.MinMS && v.MinMS > 0, "voice.max_ms", "more than voice.min_ms, both above 0")
-	check(v.MaxSourceMS >= v.MaxMS, "voice.max_source_ms", "at least voice.max_ms")
+	check(v.MaxSourceMS >= v.MaxMS && v.MaxSourceMS <= mostSourceMS, "voice.max_source_ms", "at least voice.max_ms, at most 690000")
 	check(v.Overlength == OverlengthTrim || v.Overlength == OverlengthReject, "voice.overlength", "trim or reject")
 	check(v.OpusBitRate >= 6_000 && v.OpusBitRate <= 510_000, "voice.opus_bit_rate", "6000 to 510000")
 	check(v.AACBitRate >= 16_000 && v.AACBitRate <= 320_000, "voice.aac_bit_rate", "16000 to 320000")

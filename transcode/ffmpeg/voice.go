@@ -19,23 +19,28 @@ const (
 
 // Voice renders a voice note: f, in the workspace dir, becomes an Ogg/Opus and an M4A file in the directory out inside dir.
 //
-//  1. f is decoded once, to 48 kHz PCM in memory; duration, cut, loudness, waveform and both encodings come from that PCM.
-//  2. Two ffmpeg processes are started, one that decodes and one that encodes both.
+//  1. f is decoded once, to 48 kHz PCM; duration, cut, loudness, waveform and both encodings come from that PCM.
+//  2. Two ffmpeg processes are started, one that decodes and one that encodes both. One file of no name in out is between them.
 //  3. Length limits hold for decoded samples: too_short, too_long. Decoding ends soon after the longest source allowed.
 //  4. progress is called with 0..100 and may be nil.
 func (t Tools) Voice(ctx context.Context, dir, out string, f pipeline.File, plan *transcode.VoicePlan, progress func(float64)) (*pipeline.Rendered, error) {
 	if progress == nil {
 		progress = func(float64) {}
 	}
-	src, err := t.decodeVoice(ctx, dir, f, plan, progress)
+	pcm, err := nameless(filepath.Join(dir, out))
 	if err != nil {
 		return nil, err
 	}
-	n, err := newNote(src, plan, plan.MayCopy && src.log == "" && sameOpus(filepath.Join(dir, f.Path), src.total))
+	defer pcm.Close()
+	src, err := t.decodeVoice(ctx, dir, pcm, f, plan, progress)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.encodeVoice(ctx, dir, out, f, n, plan.Profile, progress); err != nil {
+	n, err := newNote(src, plan, plan.MayCopy && len(src.log) == 0 && sameOpus(filepath.Join(dir, f.Path), src.total))
+	if err != nil {
+		return nil, err
+	}
+	if err := t.encodeVoice(ctx, dir, out, pcm, f, n, plan.Profile, progress); err != nil {
 		return nil, err
 	}
 	part, err := n.part(dir, out, plan.Profile)

@@ -4,8 +4,9 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"io"
 	"math"
-	"slices"
+	"os"
 
 	ff "github.com/u2takey/ffmpeg-go"
 
@@ -13,128 +14,100 @@ import (
 	"github.com/ninefold/ninefold/transcode"
 )
 
-var (
-	errNoSamples    = errors.New("nothing was decoded")
-	errTooMuchSound = errors.New("longer than the longest source")
-)
+var errNoSamples = errors.New("nothing was decoded")
 
-// decodeArgs decode the first audio stream to 32-bit float on pipe:1. Nothing is cut here: timestamps may lie, samples do not. Frames are
-// gathered into 32 KiB before they are written: one by one, 2,132 wake-ups of both sides of the pipe for 75 s, was 0.018 CPU-s dearer.
-func decodeArgs(f pipeline.File, channels int) ([]string, error) {
+// decodeArgs decode the first audio stream to 32-bit float on pipe:1, at most most bytes and a frame. Nothing is cut here: timestamps may
+// lie, samples do not.
+func decodeArgs(f pipeline.File, channels int, most int64) ([]string, error) {
 	sound := Input(f, ff.KwArgs{"vn": "", "sn": "", "dn": ""}).Get("a:0")
 	return BuildArgs(sound.Output("pipe:1", ff.KwArgs{
 		"format": "f32le", "c:a": "pcm_f32le", "ac": channels, "ar": transcode.VoiceRate, "map_metadata": -1, "map_chapters": -1,
-		"flush_packets": 0,
+		"flush_packets": 0, "fs": most,
 	}))
 }
 
-// decodeVoice runs the one decoding of a voice note.
-func (t Tools) decodeVoice(ctx context.Context, dir string, f pipeline.File, plan *transcode.VoicePlan, progress func(float64)) (*voicePCM, error) {
-	args, err := decodeArgs(f, plan.Channels)
+// decodeVoice runs the one decoding of a voice note, into pcm.
+func (t Tools) decodeVoice(
+	ctx context.Context, dir string, pcm *os.File, f pipeline.File, plan *transcode.VoicePlan, progress func(float64),
+) (*voicePCM, error) {
+	src := newVoicePCM(plan)
+	args, err := decodeArgs(f, plan.Channels, src.offset(src.limit+1))
 	if err != nil {
 		return nil, err
 	}
-	src := newVoicePCM(plan, progress)
-	var log []byte
-	err = t.Run(ctx, Run{Args: args, Dir: dir, Stdout: src, Log: &log})
-	if src.over { // the reason the pipe was closed on ffmpeg, whatever it said then
-		return nil, pipeline.Refuse(pipeline.CodeTooLong, "the recording lasts more than %d ms; send a shorter one", plan.Profile.MaxSourceMS)
+	run := Run{Args: args, Dir: dir, Stdout: pcm, Log: &src.log}
+	if plan.SourceMS > 0 {
+		run.Progress = func(outMS int64) { progress(decodedPercent * math.Min(1, float64(outMS)/float64(plan.SourceMS))) }
 	}
-	if err != nil {
+	if err := t.Run(ctx, run); err != nil {
 		return nil, err
 	}
-	src.log = string(log)
-	if src.total == 0 {
-		return nil, refuse(pipeline.CodeCorrupt, errNoSamples)
+	info, err := pcm.Stat()
+	if err != nil {
+		return nil, pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Voice", err)
 	}
-	return src, nil
+	return src, src.read(pcm, info.Size())
 }
 
-// voicePCM takes ffmpeg's PCM: it counts all of it and keeps the selection that may be published.
+// voicePCM is a decoded source: how long it is, and the selection of it that may be published.
 type voicePCM struct {
 	channels   int
 	start, end int64 // of the selection, samples; end 0 = none
 	most       int64 // of the selection that is kept, samples
 	limit      int64 // of the whole source, samples
-	claimed    int64 // length of the source as its container says, samples, 0 = unknown
-	progress   func(float64)
 
 	kept  []float32 // interleaved
 	total int64     // samples of a channel that the source has
-	told  int       // percent last reported
-	over  bool      // the source is longer than limit
-	rest  []byte    // an incomplete sample
-	log   string    // what ffmpeg complained of
+	log   []byte    // what ffmpeg complained of
 }
 
-func newVoicePCM(plan *transcode.VoicePlan, progress func(float64)) *voicePCM {
-	expected := plan.Profile.MaxMS
-	if plan.SourceMS > 0 {
-		expected = min(expected, plan.SourceMS)
-	}
+func newVoicePCM(plan *transcode.VoicePlan) *voicePCM {
 	return &voicePCM{
-		kept:     make([]float32, 0, samples(expected)*int64(plan.Channels)),
 		channels: plan.Channels, start: samples(plan.StartMS), end: samples(plan.EndMS), most: samples(plan.Profile.MaxMS),
-		limit: samples(plan.Profile.MaxSourceMS), claimed: samples(min(plan.SourceMS, plan.Profile.MaxSourceMS)), progress: progress,
+		limit: samples(plan.Profile.MaxSourceMS),
 	}
 }
 
-// Write takes whole samples and keeps an incomplete one for later. It ends the run when the source is too long.
-func (s *voicePCM) Write(p []byte) (int, error) {
-	n := len(p)
-	size := 4 * s.channels
-	if len(s.rest) > 0 {
-		fill := min(size-len(s.rest), len(p))
-		s.rest = append(s.rest, p[:fill]...)
-		p = p[fill:]
-		if len(s.rest) < size {
-			return n, nil
-		}
-		s.take(s.rest)
-		s.rest = s.rest[:0]
+// offset is where a sample of all channels begins, bytes.
+func (s *voicePCM) offset(sample int64) int64 { return sample * 4 * int64(s.channels) }
+
+// read takes the selection from pcm, which has size bytes.
+func (s *voicePCM) read(pcm io.ReaderAt, size int64) error {
+	s.total = size / s.offset(1)
+	if s.total == 0 {
+		return refuse(pipeline.CodeCorrupt, errNoSamples)
 	}
-	whole := len(p) / size * size
-	s.take(p[:whole])
-	s.rest = append(s.rest, p[whole:]...)
 	if s.total > s.limit {
-		s.over = true
-		return 0, errTooMuchSound
+		return pipeline.Refuse(pipeline.CodeTooLong, "the recording lasts more than %d ms; send a shorter one", millisOf(s.limit))
 	}
-	s.report()
-	return n, nil
-}
-
-// report tells of every whole percent once; a pipe brings hundreds of pieces.
-func (s *voicePCM) report() {
-	if s.claimed == 0 {
-		return
-	}
-	if now := int(decodedPercent * math.Min(1, float64(s.total)/float64(s.claimed))); now > s.told {
-		s.told = now
-		s.progress(float64(now))
-	}
-}
-
-func (s *voicePCM) take(p []byte) {
-	size := 4 * s.channels
-	first, last := s.total, s.total+int64(len(p)/size)
-	s.total = last
-	from, to := max(first, s.start), min(last, s.start+s.most)
+	to := min(s.total, s.start+s.most)
 	if s.end > 0 {
 		to = min(to, s.end)
 	}
-	if from >= to {
-		return
+	if s.start >= to {
+		return nil
 	}
-	s.keep(p[(from-first)*int64(size) : (to-first)*int64(size)])
+	s.kept = make([]float32, (to-s.start)*int64(s.channels))
+	if err := readPCM(io.NewSectionReader(pcm, s.offset(s.start), s.offset(to-s.start)), s.kept); err != nil {
+		return pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Voice", err)
+	}
+	return nil
 }
 
-func (s *voicePCM) keep(p []byte) {
-	at := len(s.kept)
-	s.kept = slices.Grow(s.kept, len(p)/4)[:at+len(p)/4]
-	for i, out := 0, s.kept[at:]; i < len(out); i++ {
-		out[i] = sane(math.Float32frombits(binary.LittleEndian.Uint32(p[4*i:])))
+// readPCM fills x with little-endian samples.
+func readPCM(r io.Reader, x []float32) error {
+	var buf [64 << 10]byte
+	for len(x) > 0 {
+		n := min(len(buf)/4, len(x))
+		if _, err := io.ReadFull(r, buf[:4*n]); err != nil {
+			return err
+		}
+		for i := range x[:n] {
+			x[i] = sane(math.Float32frombits(binary.LittleEndian.Uint32(buf[4*i:])))
+		}
+		x = x[n:]
 	}
+	return nil
 }
 
 // maxAmplitude bounds what a float file may claim, 24 dB above full scale: the meters' sums stay finite.
@@ -200,7 +173,7 @@ func (s *voicePCM) warnings(path string, typ pipeline.Type, claimedMS int64) []s
 	switch {
 	case missing > 250+claimedMS/50, cutShort(path, typ):
 		return []string{"truncated: the recording ends before it should; what could be decoded is delivered"}
-	case containsAny(s.log, lossMessages):
+	case containsAny(string(s.log), lossMessages):
 		return []string{"truncated: the recording is damaged; what could be decoded is delivered"}
 	}
 	return nil

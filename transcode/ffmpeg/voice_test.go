@@ -231,17 +231,13 @@ func TestVoiceIsCutAtSixtySecondsExactly(t *testing.T) {
 
 // sourceOf makes a decoded source of n samples, each its own value, so that a cut is seen to the sample.
 func sourceOf(n int64, plan *transcode.VoicePlan) *voicePCM {
-	s := newVoicePCM(plan, func(float64) {})
+	s := newVoicePCM(plan)
 	raw := make([]byte, 4*n)
 	for i := range n {
 		binary.LittleEndian.PutUint32(raw[4*i:], math.Float32bits(sampleAt(i)))
 	}
-	for len(raw) > 0 { // pieces that are no whole samples, as pipes bring them
-		piece := min(len(raw), 4099)
-		if _, err := s.Write(raw[:piece]); err != nil {
-			return s
-		}
-		raw = raw[piece:]
+	if err := s.read(bytes.NewReader(raw), int64(len(raw))); err != nil {
+		panic(err)
 	}
 	return s
 }
@@ -285,7 +281,7 @@ func TestTrimsAndCutAreSampleExact(t *testing.T) {
 func TestOnlyTheCutIsFaded(t *testing.T) {
 	plan := &transcode.VoicePlan{Channels: 1, Profile: transcode.DefaultProfile().Voice}
 	tone := func(ms int64) *voicePCM {
-		s := newVoicePCM(plan, func(float64) {})
+		s := newVoicePCM(plan)
 		for i := range samples(ms) {
 			s.kept = append(s.kept, float32(0.2*math.Sin(float64(i)*0.05)))
 		}
@@ -561,7 +557,12 @@ func (k *videoKit) hearOut(name string) (warnings []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	src, err := k.tools.decodeVoice(k.Context(), k.dir, f, plan.Voice, func(float64) {})
+	pcm, err := nameless(k.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer pcm.Close()
+	src, err := k.tools.decodeVoice(k.Context(), k.dir, pcm, f, plan.Voice, func(float64) {})
 	if err != nil {
 		return nil, err
 	}
