@@ -227,17 +227,18 @@ func (w *world) orphans() (found []string) {
 	return found
 }
 
-// orphansWithin is far beyond what a killed process takes to go, and what a clip of another campaign takes to be made.
+// orphansWithin is far beyond what a killed process takes to go.
 const orphansWithin = 5 * time.Second
 
-// adopted are children of this process that it did not start as such: engines and what they run.
+// adopted are children of this process that it did not start as such: engines and what they run, each engine in a process group of its own.
+// What makes the clip of another campaign is in this process's.
 func adopted() (found []string) {
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, dir := range dirs {
 		stat, _ := os.ReadFile(dir + "/stat")
 		name, rest, _ := strings.Cut(string(stat), ") ")
 		fields := strings.Fields(rest)
-		if len(fields) < 2 || fields[0] == "Z" || fields[1] != strconv.Itoa(os.Getpid()) {
+		if len(fields) < 3 || fields[0] == "Z" || fields[1] != strconv.Itoa(os.Getpid()) || fields[2] == strconv.Itoa(syscall.Getpgrp()) {
 			continue
 		}
 		_, name, _ = strings.Cut(name, "(")
@@ -332,7 +333,9 @@ func TestAuditSeesOrphans(t *testing.T) {
 	if err := os.Symlink(sleep, name); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command("sh", "-c", `"$0" 600 >/dev/null 2>&1 & echo $!`, name).Output() // the shell ends and leaves it
+	shell := exec.Command("sh", "-c", `"$0" 600 >/dev/null 2>&1 & echo $!`, name)
+	shell.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, err := shell.Output() // the shell ends and leaves it
 	if err != nil {
 		t.Fatal(err)
 	}
