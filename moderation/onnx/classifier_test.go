@@ -200,23 +200,33 @@ func TestCancelEndsARun(t *testing.T) {
 	o := install(t, g, m)
 	o.Slots = 1
 	c := mustOpen(t, o)
-	start := time.Now()
-	if _, err := c.Classify(t.Context(), plain(8, 8, 1, 2, 3)); err != nil {
+	whole, err := timed(t.Context(), c)
+	if err != nil {
 		t.Fatal(err)
 	}
-	whole := time.Since(start)
-	ctx, cancel := context.WithTimeout(t.Context(), whole/10)
-	defer cancel()
-	start = time.Now()
-	_, err := c.Classify(ctx, plain(8, 8, 1, 2, 3))
-	took := time.Since(start)
-	if !errors.Is(err, context.DeadlineExceeded) || took > whole*2/3 {
-		t.Errorf("a run of %v, cancelled after a tenth, ended after %v with %v", whole, took, err)
+	least := time.Hour
+	for range 3 { // the quickest of three: the machine may be busy
+		ctx, cancel := context.WithTimeout(t.Context(), whole/10)
+		took, err := timed(ctx, c)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a cancelled run ended with %v", err)
+		}
+		least = min(least, took)
+	}
+	if least > whole*2/3 {
+		t.Errorf("a run of %v, cancelled after a tenth, ended after %v", whole, least)
 	}
 	if _, err := c.Classify(t.Context(), plain(8, 8, 1, 2, 3)); err != nil {
 		t.Errorf("the slot of a cancelled run is broken: %v", err)
 	}
-	t.Logf("whole run %v, cancelled run %v", whole, took)
+	t.Logf("whole run %v, cancelled run %v", whole, least)
+}
+
+func timed(ctx context.Context, c *Classifier) (time.Duration, error) {
+	start := time.Now()
+	_, err := c.Classify(ctx, plain(8, 8, 1, 2, 3))
+	return time.Since(start), err
 }
 
 func TestWaitingForASlotEndsWithTheContext(t *testing.T) {

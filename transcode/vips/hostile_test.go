@@ -71,16 +71,20 @@ func TestBombsAreRefusedByHeader(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, f := staged(t, c.data)
-			start := time.Now()
-			m, err := Probe(filepath.Join(dir, f.Path), f.Type)
-			if err == nil {
-				err = transcode.CheckLimits(m, transcode.DefaultProfile())
+			least := time.Hour
+			for range 3 { // the quickest of three: the bound is about the file, not about the machine
+				start := time.Now()
+				m, err := Probe(filepath.Join(dir, f.Path), f.Type)
+				if err == nil {
+					err = transcode.CheckLimits(m, transcode.DefaultProfile())
+				}
+				least = min(least, time.Since(start))
+				if codeOf(err) != c.code {
+					t.Errorf("%v, want %s", err, c.code)
+				}
 			}
-			if codeOf(err) != c.code {
-				t.Errorf("%v, want %s", err, c.code)
-			}
-			if d := time.Since(start); d > refusalTime {
-				t.Errorf("refused after %v", d)
+			if least > refusalTime {
+				t.Errorf("refused after %v", least)
 			}
 		})
 	}
