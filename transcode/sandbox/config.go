@@ -22,7 +22,8 @@ type Config struct {
 	Observer Observer // nil = nobody is told
 }
 
-// Limits is the wall time of one request. A request that takes longer is decode_timeout and its engine is killed.
+// Limits is the wall time of one request, not counting what its engine waits for a core, and never more than four times that. A request that
+// takes longer is decode_timeout and its engine is killed.
 type Limits struct {
 	Start    time.Duration // until a new engine has answered
 	Identify time.Duration

@@ -165,10 +165,6 @@ func (e *engine) thaw() { _ = syscall.Kill(-e.cmd.Process.Pid, syscall.SIGCONT) 
 
 // call sends one request and waits for its answer. However it ends other than with a result, the engine is dead after it.
 func (e *engine) call(ctx context.Context, req Request, limit time.Duration, progress func(float64)) (Response, error) {
-	type reply struct {
-		Response
-		err error
-	}
 	budget := req.class()
 	known, _ := readProcess(e.cmd.Process.Pid)
 	before := known.cpu
@@ -181,11 +177,11 @@ func (e *engine) call(ctx context.Context, req Request, limit time.Duration, pro
 		resp, err := e.exchange(req, progress)
 		replies <- reply{resp, err}
 	}()
+	waits := newPatience(limit)
 	timer, watch := time.NewTimer(limit), time.NewTicker(watchEvery)
 	defer timer.Stop()
 	defer watch.Stop()
 	for {
-		var end error
 		select {
 		case r := <-replies:
 			if r.err != nil {
@@ -193,21 +189,35 @@ func (e *engine) call(ctx context.Context, req Request, limit time.Duration, pro
 			}
 			return r.Response, nil
 		case <-ctx.Done():
-			end = ctx.Err()
-		case <-timer.C:
-			end = timeout("no answer to %s in %s", req.Op, limit)
-		case <-watch.C:
-			over := e.overdrawn(budget, before)
-			if over == nil {
-				continue
+			return Response{}, e.giveUp(replies, ctx.Err())
+		case now := <-timer.C:
+			left := waits.left(now)
+			if left <= 0 {
+				return Response{}, e.giveUp(replies, timeout("no answer to %s in %s and %s of waiting for a core", req.Op, limit, waits.waited))
 			}
-			end = over
+			timer.Reset(left)
+		case now := <-watch.C:
+			u := groupUsage(e.cmd.Process.Pid)
+			waits.look(now, readShares(u.pids))
+			if over := e.overdrawn(u, budget, before); over != nil {
+				return Response{}, e.giveUp(replies, over)
+			}
 		}
-		e.given.Store(true)
-		e.kill()
-		<-replies
-		return Response{}, end
 	}
+}
+
+// reply is what an exchange came to.
+type reply struct {
+	Response
+	err error
+}
+
+// giveUp ends an engine in the middle of an exchange, because of why.
+func (e *engine) giveUp(replies <-chan reply, why error) error {
+	e.given.Store(true)
+	e.kill()
+	<-replies
+	return why
 }
 
 func (e *engine) exchange(req Request, progress func(float64)) (Response, error) {

@@ -88,9 +88,8 @@ func groupUsage(group int) (u usage) {
 	return u
 }
 
-// overdrawn says what an engine took too much of; nil where all is well. before is its CPU time when the request came.
-func (e *engine) overdrawn(c class, before time.Duration) *pipeline.Error {
-	u := groupUsage(e.cmd.Process.Pid)
+// overdrawn says what an engine that uses u took too much of; nil where all is well. before is its CPU time when the request came.
+func (e *engine) overdrawn(u usage, c class, before time.Duration) *pipeline.Error {
 	if cpu := u.cpu - before; cpu > c.cpu {
 		return timeout("%s of CPU time, %s allowed", cpu, c.cpu)
 	}

@@ -68,6 +68,7 @@ func (b *bad) Render(_ context.Context, f pipeline.File, _ *transcode.Plan, out 
 var deeds = map[string]func(*bad) error{
 	"segv": func(*bad) error { return kill(syscall.SIGSEGV) },
 	"slow": func(*bad) error { time.Sleep(time.Second); return nil },
+	"work": func(*bad) error { return work(400 * time.Millisecond) },
 	"abrt": func(*bad) error { return kill(syscall.SIGABRT) },
 	"exit": func(*bad) error { os.Exit(3); return nil },
 	"hang": func(*bad) error { time.Sleep(time.Hour); return nil },
@@ -119,6 +120,19 @@ var deeds = map[string]func(*bad) error{
 
 // kill sends itself a signal, in the one way that the seal leaves.
 func kill(sig syscall.Signal) error { return syscall.Tgkill(os.Getpid(), syscall.Gettid(), sig) }
+
+// work uses a core for that long, however long it takes.
+func work(length time.Duration) error {
+	for {
+		var used syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+			return err
+		}
+		if time.Duration(used.Utime.Nano()+used.Stime.Nano()) > length {
+			return nil
+		}
+	}
+}
 
 // endless is one of the two programs that may be started, at something that never ends.
 func endless() *exec.Cmd {
