@@ -62,7 +62,7 @@ func (it *itemRun) fetch(ctx context.Context) error {
 // refused before one moves, and the promised size is held while they do.
 func StageFile(ws *Workspace, name string, src io.Reader, size, most int64) (File, error) {
 	if size > most {
-		return File{}, Refuse(CodeTooLarge, "the file has %d bytes; at most %d", size, most)
+		return File{}, Refuse(CodeTooLarge, "the file has %d bytes; at most %d, send a smaller one", size, most)
 	}
 	if size == 0 {
 		return File{}, Refuse(CodeCorrupt, "the file is empty; upload it again")

@@ -77,9 +77,9 @@ func checkVideo(m pipeline.Media, p VideoProfile) error {
 }
 
 func tooLarge(got, most int64) error {
-	return pipeline.Refuse(pipeline.CodeTooLarge, "the file has %d bytes; at most %d", got, most)
+	return pipeline.Refuse(pipeline.CodeTooLarge, "the file has %d bytes; at most %d, send a smaller one", got, most)
 }
 
 func tooLong(got, most int64) error {
-	return pipeline.Refuse(pipeline.CodeTooLong, "it lasts %d ms; at most %d", got, most)
+	return pipeline.Refuse(pipeline.CodeTooLong, "it lasts %.1f s; at most %.1f, send a shorter one", float64(got)/1000, float64(most)/1000)
 }

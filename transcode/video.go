@@ -28,6 +28,7 @@ type VideoPlan struct {
 	Why          string       `json:"why"`         // what decided the method, for a log
 	VideoIndex   int          `json:"video_index"` // stream of the picture in its file
 	AudioIndex   int          `json:"audio_index"` // stream of the sound, -1 = none is delivered
+	AudioDecoder string       `json:"audio_decoder,omitempty"`
 	Time         VideoTime    `json:"time"`
 	Picture      VideoPicture `json:"picture"`
 	Encode       VideoEncode  `json:"encode"`
@@ -68,6 +69,9 @@ func planVideo(item pipeline.Item, m pipeline.Media, prof Profile) (*VideoPlan, 
 		return nil, err
 	}
 	plan := &VideoPlan{Presentation: PresentVideo, VideoIndex: 0, AudioIndex: audioIndex(item.Edits, m), Time: when}
+	if plan.AudioIndex >= 0 {
+		plan.AudioDecoder = steadyDecoder(m.Audio)
+	}
 	if m.Animated {
 		plan.Presentation = PresentGIF
 	} else {

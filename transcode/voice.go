@@ -17,7 +17,8 @@ type VoicePlan struct {
 	EndMS    int64        `json:"end_ms"`   // 0 = to the end
 	Channels int          `json:"channels"` // to decode: 1, or 2 to be mixed once it is known what is in them
 	SourceMS int64        `json:"source_ms"`
-	MayCopy  bool         `json:"may_copy"` // an Ogg/Opus note that is passed on as it is if its sound proves good
+	Steady   string       `json:"steady_decoder,omitempty"` // to decode by where ffmpeg's own decoder has lost its footing; dearer
+	MayCopy  bool         `json:"may_copy"`                 // an Ogg/Opus note that is passed on as it is if its sound proves good
 	Profile  VoiceProfile `json:"profile"`
 }
 
@@ -40,9 +41,18 @@ func planVoice(item pipeline.Item, m pipeline.Media, prof Profile) (*VoicePlan, 
 		return nil, err
 	}
 	return &VoicePlan{
-		StartMS: start, EndMS: end, Channels: min(max(1, m.Audio.Channels), 2), SourceMS: m.DurationMS,
+		StartMS: start, EndMS: end, Channels: min(max(1, m.Audio.Channels), 2), SourceMS: m.DurationMS, Steady: steadyDecoder(m.Audio),
 		MayCopy: mayCopyVoice(item, m, prof.Voice), Profile: prof.Voice,
 	}, nil
+}
+
+// steadyDecoder is a decoder that is right about sound which ffmpeg's first choice may be wrong about, "" = there is no need. ffmpeg 5.1's
+// own Opus decoder loses its footing on tones in Opus' speech mode: a whistle of constant -11 dBFS came out with bursts at full scale.
+func steadyDecoder(s *pipeline.Stream) string {
+	if s != nil && s.Codec == "opus" {
+		return "libopus"
+	}
+	return ""
 }
 
 // trimSpan composes trims in order, each counted from the start of what the one before left. end 0 = to the end.

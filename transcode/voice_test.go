@@ -17,6 +17,17 @@ func voiceMedia() pipeline.Media {
 	}
 }
 
+func TestOnlyOpusHasASteadyDecoder(t *testing.T) {
+	for codec, want := range map[string]string{"opus": "libopus", "aac": "", "": ""} {
+		if got := steadyDecoder(&pipeline.Stream{Codec: codec}); got != want {
+			t.Errorf("%q is decoded by %q", codec, got)
+		}
+	}
+	if got := steadyDecoder(nil); got != "" {
+		t.Errorf("no sound is decoded by %q", got)
+	}
+}
+
 func TestPlanVoice(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*pipeline.Item, *pipeline.Media)
@@ -61,7 +72,7 @@ func TestPlanVoice(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c.want.Profile = DefaultProfile().Voice
+			c.want.Profile, c.want.Steady = DefaultProfile().Voice, "libopus"
 			if diff := cmp.Diff(c.want, *plan.Voice); diff != "" {
 				t.Error(diff)
 			}

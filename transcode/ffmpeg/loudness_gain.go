@@ -13,7 +13,7 @@ const (
 	// clicks on silence 0.03 to 0.1.
 	minBusy = 0.15
 	// codecMargin is kept below the profile's true peak when the limiter works, dB: both encoders overshoot what they are given.
-	codecMargin = 2.5
+	codecMargin = 3.0
 	// The gain under the limiter is searched from firstSlope, LU a dB, taken as no flatter than leastSlope, until it gives the loudness
 	// wanted to within goalLU, or gainSteps times. Speech took 1 to 3.
 	firstSlope = 0.45

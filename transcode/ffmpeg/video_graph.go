@@ -29,7 +29,7 @@ func fileSource(f pipeline.File, plan *transcode.VideoPlan, extra ...ff.KwArgs) 
 	if plan.Time.StartMS > 0 {
 		opts["ss"] = seconds(plan.Time.StartMS)
 	}
-	in := Input(f, append(extra, opts)...)
+	in := Input(f, append(extra, opts, decodeBy(plan.AudioDecoder, strconv.Itoa(plan.AudioIndex)))...)
 	s := source{picture: in.Get(strconv.Itoa(plan.VideoIndex))}
 	if plan.AudioIndex >= 0 {
 		s.sound = in.Get(strconv.Itoa(plan.AudioIndex))

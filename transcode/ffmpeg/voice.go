@@ -19,7 +19,8 @@ const (
 
 // Voice renders a voice note: f, in the workspace dir, becomes an Ogg/Opus and an M4A file in the directory out inside dir.
 //
-//  1. f is decoded once, to 48 kHz PCM; duration, cut, loudness, waveform and both encodings come from that PCM.
+//  1. f is decoded once, to 48 kHz PCM, and again by another decoder where the first derailed; duration, cut, loudness, waveform and both
+//     encodings come from that PCM.
 //  2. Two ffmpeg processes are started, one that decodes and one that encodes both. One file of no name in out is between them.
 //  3. Length limits hold for decoded samples: too_short, too_long. Decoding ends soon after the longest source allowed.
 //  4. progress is called with 0..100 and may be nil.
@@ -70,10 +71,10 @@ func newNote(src *voicePCM, plan *transcode.VoicePlan, mayCopy bool) (*note, err
 		return nil, pipeline.Refuse(pipeline.CodeTooShort, "nothing is left after the trim: it begins at %d ms of %d ms", plan.StartMS, millisOf(src.total))
 	}
 	if selected < samples(p.MinMS) {
-		return nil, pipeline.Refuse(pipeline.CodeTooShort, "the note lasts %d ms; at least %d", millisOf(selected), p.MinMS)
+		return nil, pipeline.Refuse(pipeline.CodeTooShort, "the note lasts %d ms; at least %d, record a longer one", millisOf(selected), p.MinMS)
 	}
 	if p.Overlength == transcode.OverlengthReject && selected > samples(p.MaxMS+overlengthGraceMS) {
-		return nil, pipeline.Refuse(pipeline.CodeTooLong, "the note lasts %d ms; at most %d", millisOf(selected), p.MaxMS)
+		return nil, pipeline.Refuse(pipeline.CodeTooLong, "the note lasts %s s; at most %s, send a shorter one", seconds(millisOf(selected)), seconds(p.MaxMS))
 	}
 	n := &note{pcm: src.mono(), sourceMS: millisOf(src.total), trimmed: selected > samples(p.MaxMS)}
 	moved := removeOffset(n.pcm)

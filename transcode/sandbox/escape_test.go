@@ -162,7 +162,7 @@ func TestEscapes(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "do-not-tell")
-	r := newHall(t, func(c *Config) { c.Sandbox, c.Limits.Photo = Required, 8*time.Second }) // long enough to write a gigabyte
+	r := newHall(t, func(c *Config) { c.Sandbox, c.Limits.Photo = Required, 15*time.Second }) // long enough to write a gigabyte on a busy disk
 	w := newWorld(t, r)
 	var table strings.Builder
 	tab := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)

@@ -13,34 +13,36 @@ func TestPatience(t *testing.T) {
 	const limit, step = 10 * time.Second, time.Second
 	waited := func(d time.Duration) share { return share{waited: d} }
 	for name, c := range map[string]struct {
-		had  func(second time.Duration) shares // by each thread, in all, when so many seconds have passed
-		left time.Duration                     // after twelve seconds, of which eleven were looked at
+		had  func(time.Duration) shares // by each thread, in all, when so much time has passed
+		left time.Duration              // after twelve seconds, of which eleven were looked at
 	}{
 		"sleeps":              {func(time.Duration) shares { return shares{1: waited(5 * step)} }, -2 * step},
-		"gets half of a core": {func(s time.Duration) shares { return shares{1: {s * step / 2, s * step / 2}} }, 3500 * time.Millisecond},
-		"gets none":           {func(s time.Duration) shares { return shares{1: waited(s * step)} }, 9 * step},
-		"its threads share a core": {func(s time.Duration) shares {
-			return shares{1: {s * step / 2, s * step / 2}, 2: {s * step / 2, s * step / 2}}
+		"gets half of a core": {func(d time.Duration) shares { return shares{1: {d / 2, d / 2}} }, 3500 * time.Millisecond},
+		"gets none":           {func(d time.Duration) shares { return shares{1: waited(d)} }, 9 * step},
+		"its threads share a core": {func(d time.Duration) shares {
+			return shares{1: {d / 2, d / 2}, 2: {d / 2, d / 2}}
 		}, -2 * step},
-		"its threads take turns": {func(s time.Duration) shares {
-			return shares{1: {s * step / 4, s * step / 4}, 2: {s * step / 4, s * step / 4}}
+		"its threads take turns": {func(d time.Duration) shares {
+			return shares{1: {d / 4, d / 4}, 2: {d / 4, d / 4}}
 		}, 3500 * time.Millisecond},
-		"says more than there is":    {func(s time.Duration) shares { return shares{1: waited(s * time.Hour)} }, 9 * step},
-		"a new thread every second":  {func(s time.Duration) shares { return shares{int(s): waited(step)} }, 9 * step},
+		"says more than there is":    {func(d time.Duration) shares { return shares{1: waited(3600 * d)} }, 9 * step},
+		"a new thread every second":  {func(d time.Duration) shares { return shares{int(d / step): waited(step)} }, 9 * step},
 		"the kernel does not count":  {func(time.Duration) shares { return shares{} }, -2 * step},
-		"the counted thread is gone": {func(s time.Duration) shares { return map[bool]shares{true: {1: waited(time.Hour)}, false: {}}[s == 0] }, -2 * step},
+		"the counted thread is gone": {func(d time.Duration) shares { return map[bool]shares{true: {1: waited(time.Hour)}, false: {}}[d == 0] }, -2 * step},
 	} {
 		p := newPatience(limit)
-		for second := range time.Duration(12) {
-			p.look(p.begun.Add(second*step), c.had(second))
+		for second := range 12 {
+			passed := time.Duration(second) * step
+			p.look(p.begun.Add(passed), c.had(passed))
 		}
 		if left := p.left(p.begun.Add(12 * step)); left != c.left {
 			t.Errorf("%s: %v left, want %v", name, left, c.left)
 		}
 	}
 	p := newPatience(limit)
-	for second := range time.Duration(100) {
-		p.look(p.begun.Add(second*step), shares{1: waited(second * step)})
+	for second := range 100 {
+		passed := time.Duration(second) * step
+		p.look(p.begun.Add(passed), shares{1: waited(passed)})
 	}
 	if left := p.left(p.begun.Add(mostPatience * limit)); left != 0 {
 		t.Errorf("after all patience %v is left", left)
