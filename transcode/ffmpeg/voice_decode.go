@@ -53,7 +53,8 @@ func (t Tools) decodeVoice(
 }
 
 // A decoder that has lost its footing swings at full scale until its next frame: each of derailedMS milliseconds reaches derailedPeak. Of
-// 60 made whistles, chirps and sirens those it happened to had 32 to 2,800 such in a row, all others and speech at full level 4 at most.
+// 33 made whistles, chirps and tunes those it happened to had 32 to 2,800 such in a row, but for one that was 2 dB off for a moment; all others,
+// and speech, had 4 at most.
 const (
 	derailedMS   = 12
 	derailedPeak = 0.9
