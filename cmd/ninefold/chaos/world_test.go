@@ -32,7 +32,7 @@ import (
 )
 
 // settle bounds every wait: asynq alone would need two minutes for what a dead worker held.
-const settle = 150 * time.Second
+const settle = 300 * time.Second
 
 // world is one deployment: servers, workers, and everything that was sent through them.
 type world struct {
