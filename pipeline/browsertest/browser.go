@@ -6,7 +6,6 @@
 package browsertest
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"os/exec"
@@ -25,7 +24,7 @@ import (
 const within = 2 * time.Minute
 
 // flags keep the browser to itself: no network of its own, no account, no prompts; a microphone that beeps.
-func flags(t testing.TB, binary string, log *syncBuffer) []chromedp.ExecAllocatorOption {
+func flags(t testing.TB, binary string, log *pipelinetest.Log) []chromedp.ExecAllocatorOption {
 	return append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(binary), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()), chromedp.CombinedOutput(log),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("lang", "en-GB"),
@@ -55,7 +54,7 @@ func Open(t testing.TB) *Page {
 		}
 		t.Skip(missing)
 	}
-	log := &syncBuffer{}
+	log := &pipelinetest.Log{Most: 1 << 16} // for the message of a failed start
 	limited, cancel := context.WithTimeout(context.Background(), within)
 	alloc, stop := chromedp.NewExecAllocator(limited, flags(t, binary, log)...)
 	ctx, closeTab := chromedp.NewContext(alloc)
@@ -182,25 +181,4 @@ func (p *Page) Keep(name string) {
 		p.t.Fatal(err)
 	}
 	pipelinetest.Keep(p.t, "screenshots/"+name+".png", png)
-}
-
-// syncBuffer keeps what the browser says, for the message of a failed start.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.buf.Len() < 1<<16 {
-		b.buf.Write(p)
-	}
-	return len(p), nil
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

@@ -176,7 +176,7 @@ func (s *Server) waitReady() error {
 			return nil
 		}
 		select {
-		case <-s.done:
+		case <-s.done: // said above
 		case <-late:
 			return fmt.Errorf("no answer within %v", startWithin)
 		case <-tick.C:

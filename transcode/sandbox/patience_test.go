@@ -3,6 +3,7 @@ package sandbox
 import (
 	"os/exec"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -56,6 +57,7 @@ func TestAFullMachineIsNoFaultOfTheFile(t *testing.T) {
 	r := newHall(t, func(c *Config) { c.Limits.Photo = limit })
 	for range 3 * runtime.NumCPU() {
 		other := exec.Command("sh", "-c", "while :; do :; done")
+		other.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // not even a killed test leaves it behind
 		if err := other.Start(); err != nil {
 			t.Fatal(err)
 		}
