@@ -692,7 +692,7 @@ func TestVoiceReportsProgressAndCanBeCancelled(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
-	if took := time.Since(cancelled); took > endsWithin {
+	if took := time.Since(cancelled); took > time.Second {
 		t.Errorf("ended %v after it was cancelled", took)
 	}
 }
