@@ -108,16 +108,14 @@ func readFilter(f pipeline.NudityFilter) pipeline.NudityFilter {
 	return pipeline.FilterHide
 }
 
-// LevelOf reads the level that facts support. Facts that are absent, unavailable, skipped or hold a score that is no probability are
-// unknown; of a partial scan only explicit is believed, because what was not looked at cannot make it milder.
+// LevelOf reads the level that facts support. Facts that are absent, unavailable, skipped, not needed or hold a score that is no probability
+// are unknown; of a look that does not cover all that is delivered only explicit is believed, because what was not looked at cannot make
+// it milder.
 func LevelOf(f pipeline.Facts) pipeline.Level {
-	if f.Scores == nil || !f.Scores.Valid() {
-		return pipeline.LevelUnknown
-	}
 	switch {
-	case f.Status == pipeline.Scored && levelRank(f.Level) >= 0:
-		return f.Level
-	case f.Status == pipeline.PartScored && f.Level == pipeline.LevelExplicit:
+	case !f.Looked() || levelRank(f.Level) < 0:
+		return pipeline.LevelUnknown
+	case f.Complete(), f.Level == pipeline.LevelExplicit:
 		return f.Level
 	}
 	return pipeline.LevelUnknown

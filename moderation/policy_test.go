@@ -3,6 +3,7 @@ package moderation
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/ninefold/ninefold/pipeline"
@@ -286,6 +287,12 @@ func TestIndependence(t *testing.T) {
 func TestLevelOf(t *testing.T) {
 	good := &pipeline.Scores{Explicit: 0.1}
 	bad := func(v float64) *pipeline.Scores { return &pipeline.Scores{Explicit: v} }
+	evidence := &pipeline.Evidence{Renditions: []string{strings.Repeat("a", 64)}, Judge: pipeline.JudgeVersion, Frames: 1, Scored: 1}
+	covering := func(l pipeline.Level, coverage float64, ms int64, frames int) pipeline.Facts {
+		return pipeline.Facts{
+			Status: pipeline.Scored, Level: l, Scores: good, Evidence: evidence, Coverage: coverage, UnseenMS: ms, UnseenFrames: frames,
+		}
+	}
 	tests := []struct {
 		name  string
 		facts pipeline.Facts
@@ -308,6 +315,17 @@ func TestLevelOf(t *testing.T) {
 		{"partial and drawn", pipeline.Facts{Status: pipeline.PartScored, Level: pipeline.LevelDrawn, Scores: good}, pipeline.LevelUnknown},
 		{"partial and explicit", pipeline.Facts{Status: pipeline.PartScored, Level: pipeline.LevelExplicit, Scores: good}, pipeline.LevelExplicit},
 		{"scored", pipeline.Facts{Status: pipeline.Scored, Level: pipeline.LevelSuggestive, Scores: good}, pipeline.LevelSuggestive},
+		{"not needed", pipeline.Facts{Status: pipeline.NotNeeded, Level: pipeline.LevelClear, Scores: good}, pipeline.LevelUnknown},
+		{"reviewed", pipeline.Facts{Status: pipeline.Reviewed, Level: pipeline.LevelClear, Evidence: evidence}, pipeline.LevelClear},
+		{"reviewed, of nothing", pipeline.Facts{Status: pipeline.Reviewed, Level: pipeline.LevelClear}, pipeline.LevelUnknown},
+		{"reviewed, to no level", pipeline.Facts{Status: pipeline.Reviewed, Level: "fine", Evidence: evidence}, pipeline.LevelUnknown},
+		{"all covered", covering(pipeline.LevelClear, 1, 0, 0), pipeline.LevelClear},
+		{"a frame in a thousand unseen", covering(pipeline.LevelClear, 0.999, 0, 0), pipeline.LevelUnknown},
+		{"covered, it says, and a frame unseen", covering(pipeline.LevelClear, 1, 0, 1), pipeline.LevelUnknown},
+		{"covered, it says, and a moment unseen", covering(pipeline.LevelClear, 1, 1, 0), pipeline.LevelUnknown},
+		{"no coverage beside evidence", covering(pipeline.LevelClear, 0, 0, 0), pipeline.LevelUnknown},
+		{"coverage that is no number", covering(pipeline.LevelClear, math.NaN(), 0, 0), pipeline.LevelUnknown},
+		{"explicit, and more unseen", covering(pipeline.LevelExplicit, 0.5, 900, 20), pipeline.LevelExplicit},
 	}
 	p := mustPolicy(t, DefaultConfig())
 	for _, tt := range tests {

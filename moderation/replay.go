@@ -87,8 +87,8 @@ func (p *Policy) again(d pipeline.AuditedDecision, f *pipeline.Facts) (now pipel
 // not each frame's: whether two frames of a video lie between changed bounds within PairWindowMS is then assumed, which is the stricter.
 func Relevel(f pipeline.Facts, set PolicyThresholds) (level pipeline.Level, assumed bool) {
 	level = LevelOf(f)
-	complete := f.Status == pipeline.Scored
-	if set == (PolicyThresholds{}) || f.Scores == nil || !f.Scores.Valid() || (!complete && f.Status != pipeline.PartScored) {
+	complete := f.Complete()
+	if set == (PolicyThresholds{}) || !f.Looked() || f.Status == pipeline.Reviewed { // a person's level depends on no bound
 		return level, false
 	}
 	if f.Model == nil {

@@ -158,7 +158,9 @@ const (
 	Scored      FactsStatus = "scored"
 	PartScored  FactsStatus = "partial"
 	Unavailable FactsStatus = "unavailable"
-	Skipped     FactsStatus = "skipped" // voice notes: not classified
+	Skipped     FactsStatus = "skipped"    // voice notes: not classified
+	NotNeeded   FactsStatus = "not_needed" // nobody's decision depended on it, and nothing was looked at
+	Reviewed    FactsStatus = "reviewed"   // the level is a person's, who has seen the evidence
 )
 
 // Level is what the scores amount to.
@@ -181,6 +183,11 @@ type Facts struct {
 	Raw    map[string]float64 `json:"raw,omitempty"` // the model's own classes, of the worst frame
 	Level  Level              `json:"level"`
 	Frames *FrameFacts        `json:"frames"`
+
+	Coverage     float64   `json:"coverage,omitempty"`      // of what is delivered, 0..1: the lower of frames and displayed time
+	UnseenMS     int64     `json:"unseen_ms,omitempty"`     // displayed time that is like no scored frame
+	UnseenFrames int       `json:"unseen_frames,omitempty"` // delivered frames that are like no scored one
+	Evidence     *Evidence `json:"evidence,omitempty"`      // absent of facts found before it was kept, which were taken beside the renditions
 }
 
 // ModelRef names a model, how it was used, and the bounds its scores were held against, beyond doubt.
@@ -205,7 +212,7 @@ type FrameFacts struct {
 	MaxAtMS         int64     `json:"max_at_ms"`         // where the highest explicit score is
 	Segments        []Segment `json:"segments"`          // stretches above the low threshold
 	Coverage        float64   `json:"coverage"`          // scored / planned, 0..1
-	MinDetectableMS int64     `json:"min_detectable_ms"` // shorter than this may slip between two frames
+	MinDetectableMS int64     `json:"min_detectable_ms"` // shorter than this may slip between two frames; 0 where all are covered
 	Timeline        *Timeline `json:"timeline,omitempty"`
 }
 
@@ -317,10 +324,10 @@ func (p Part) validate() error {
 		if p.Error == nil || len(p.Renditions) > 0 || p.Placeholder != nil {
 			return fmt.Errorf("a rejected part has an error and nothing that shows it")
 		}
-		return nil
+		return p.validateFacts()
 	}
 	if p.Method == MethodNone && p.Status == StatusReady && p.Error == nil && len(p.Renditions) == 0 && p.Placeholder == nil {
-		return nil
+		return p.validateFacts()
 	}
 	if p.Status != StatusReady || p.Error != nil || len(p.Renditions) == 0 {
 		return fmt.Errorf("a part is ready with renditions, or rejected with an error")
@@ -329,6 +336,16 @@ func (p Part) validate() error {
 		if err := r.validate(); err != nil {
 			return fmt.Errorf("renditions[%d]: %w", i, err)
 		}
+	}
+	return p.validateFacts()
+}
+
+func (p Part) validateFacts() error {
+	if p.Moderation == nil {
+		return nil
+	}
+	if err := p.Moderation.validate(); err != nil {
+		return fmt.Errorf("moderation: %w", err)
 	}
 	return nil
 }

@@ -228,6 +228,21 @@ func TestParts(t *testing.T) {
 		{"a score above 1", `"suggestive": 0.2`, `"suggestive": 1.2`},
 		{"a level more", `"level": "clear"`, `"level": "safe"`},
 		{"skipped and clear", `"level": "unknown"`, `"level": "clear"`},
+		{"not needed and scored", `"status": "scored"`, `"status": "not_needed"`},
+		{"not needed and of a level", `"status": "skipped",
+    "level": "unknown"`, `"status": "not_needed",
+    "level": "clear"`},
+		{"reviewed, of nothing", `"status": "skipped",
+    "level": "unknown"`, `"status": "reviewed",
+    "level": "clear"`},
+		{"a coverage above 1", `"coverage": 0.875`, `"coverage": 1.01`},
+		{"a moment below none unseen", `"unseen_ms": 400`, `"unseen_ms": -1`},
+		{"half a frame unseen", `"unseen_frames": 12`, `"unseen_frames": 0.5`},
+		{"evidence of no judge", `"judge": "2",`, ""},
+		{"evidence that is no digest", strings.Repeat("2", 64) + `"
+     ],`, `22"],`},
+		{"the same evidence twice", strings.Repeat("2", 64) + `"
+     ],`, strings.Repeat("1", 64) + `"],`},
 		{"segments null", `"segments": [`, `"segments": null, "more": [`},
 		{"an action more", `"blur_reveal"`, `"hide"`},
 		{"no reason", `"reasons": [
@@ -235,6 +250,10 @@ func TestParts(t *testing.T) {
      ]`, `"reasons": []`},
 		{"a notice that tells", `"not_delivered"`, `"teen_filter"`},
 		{"a fraction of a pixel", `"width": 2048`, `"width": 2048.5`},
+	}
+	taken := change{"not needed", `"status": "skipped"`, `"status": "not_needed"`}
+	if err := check(s, taken.apply(t, example)); err != nil {
+		t.Errorf("%s: %v", taken.name, err)
 	}
 	for _, c := range wrong {
 		if err := check(s, c.apply(t, example)); err == nil {
