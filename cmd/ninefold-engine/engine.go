@@ -60,7 +60,28 @@ func (e *engine) photo(ctx context.Context, f pipeline.File, plan *transcode.Pho
 	if err != nil {
 		return nil, pipeline.Trouble(pipeline.CodeInternal, "engine", err)
 	}
-	return vips.Render(ctx, e.Dir, out, f, plan, tools)
+	r, err := vips.Render(ctx, e.Dir, out, f, plan, tools)
+	return warnOfCaptions(r, err, tools, plan.Steps)
+}
+
+// warnOfCaptions says how many characters of the captions no font has: they are left out, and the sender sees no other sign of it.
+func warnOfCaptions(r *pipeline.Rendered, err error, tools raster.Tools, steps []transcode.Step) (*pipeline.Rendered, error) {
+	if err != nil {
+		return nil, err
+	}
+	missing := 0
+	for _, s := range steps {
+		if s.Op == pipeline.OpCaption {
+			missing += tools.Undrawn(s.Text)
+		}
+	}
+	switch {
+	case missing == 1:
+		r.Part.Warnings = append(r.Part.Warnings, "caption: 1 character cannot be drawn")
+	case missing > 1:
+		r.Part.Warnings = append(r.Part.Warnings, fmt.Sprintf("caption: %d characters cannot be drawn", missing))
+	}
+	return r, nil
 }
 
 // Verify probes every rendition again.

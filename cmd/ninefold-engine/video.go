@@ -44,7 +44,7 @@ func (e *engine) video(ctx context.Context, f pipeline.File, plan *transcode.Vid
 	v.Rendered.Part.Renditions = append(v.Rendered.Part.Renditions, sprite...)
 	v.Rendered.Part.Placeholder = poster.Part.Placeholder
 	v.Rendered.Part.Renditions = append(v.Rendered.Part.Renditions, poster.Part.Renditions...)
-	return v.Rendered, nil
+	return warnOfCaptions(v.Rendered, nil, tools, plan.Picture.Steps)
 }
 
 // Look takes frames of a video, and nothing else.

@@ -52,19 +52,20 @@ func NewCards(fontDirs ...string) (*Cards, error) {
 //  1. The text begins at the short side over 18 and shrinks until the card takes at most 80 % of the height; 500 characters fit
 //     from about 200 × 200 pixels up. On a smaller picture the end is cut and marked with an ellipsis.
 //  2. A bar is as wide as the picture and lies at its edge; an outlined text's card is as small as the text.
-//  3. A text of control characters alone gives a transparent card of one pixel.
+//  3. A character that no font has is left out; Undrawn counts them.
+//  4. A text of control characters alone, or of nothing that can be drawn, gives a transparent card of one pixel.
 //
 // Errors: invalid_edit for an unknown style or position; internal where a font cannot be read or the picture has no size.
 func (c *Cards) Card(step transcode.Step, w, h int) (card *image.NRGBA, x, y int, err error) {
 	if err := checkStep(step, w, h); err != nil {
 		return nil, 0, 0, err
 	}
-	text := cleanText(step.Text)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	text, _ := c.setter.fonts.drawable(cleanText(step.Text))
 	if len(text) == 0 {
 		return image.NewNRGBA(image.Rect(0, 0, 1, 1)), 0, 0, nil
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	r := room{w: w, h: h, style: step.Style}
 	l, err := c.setter.fit(text, r)
 	if err != nil {
@@ -73,6 +74,14 @@ func (c *Cards) Card(step transcode.Step, w, h int) (card *image.NRGBA, x, y int
 	card = drawCard(l, r)
 	x, y = place(card.Rect, step, w, h)
 	return card, x, y, nil
+}
+
+// Undrawn counts the characters of a caption, as a reader counts them, that Card leaves out because no font has them.
+func (c *Cards) Undrawn(text string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, missing := c.setter.fonts.drawable(cleanText(text))
+	return missing
 }
 
 // CardPNG writes the card to a new file at path, for a program that takes overlays as files.

@@ -222,8 +222,8 @@ func (s *fontSet) file(name string, index int) *fontFile {
 
 func (s *fontSet) emoji() *fontFile { return s.file(emojiFont, 0) }
 
-// find returns the font for one grapheme cluster of a run of script: the script's own, then the common ones, then whatever
-// is installed. A cluster that no font has gets the Latin font and shows as boxes. cjk is the language of cjkFont to use.
+// find returns the font that draws the whole of a grapheme cluster in a run of script: the script's own, then the common ones, then
+// whatever is installed; nil where no font has all of it. cjk is the language of cjkFont to use.
 func (s *fontSet) find(cluster []rune, script language.Script, cjk int) *fontFile {
 	if isEmoji(cluster) && s.emoji().covers(cluster) {
 		return s.emoji()
@@ -239,10 +239,34 @@ func (s *fontSet) find(cluster []rune, script language.Script, cjk int) *fontFil
 	if s.emoji().covers(cluster) {
 		return s.emoji()
 	}
-	if len(cluster) > 1 { // a base with a mark that no font has beside it: at least the base
-		return s.find(cluster[:1], script, cjk)
+	return nil
+}
+
+// piece is a number of characters that one font draws.
+type piece struct {
+	file  *fontFile
+	runes int
+}
+
+// pieces splits a cluster that no font has as a whole, so that each character comes from a font that has it. What shows nothing, such as
+// a joiner, stays with the character before it. A character that no font has is drawn as a box: drawable has taken those out.
+func (s *fontSet) pieces(cluster []rune, script language.Script, cjk int) []piece {
+	if f := s.find(cluster, script, cjk); f != nil {
+		return []piece{{f, len(cluster)}}
 	}
-	return s.file(latinFont, 0)
+	var out []piece
+	for i, r := range cluster {
+		f := s.find(cluster[i:i+1], script, cjk)
+		if f == nil {
+			f = s.file(latinFont, 0)
+		}
+		if n := len(out); n > 0 && (out[n-1].file == f || harfbuzz.IsDefaultIgnorable(r)) {
+			out[n-1].runes++
+		} else {
+			out = append(out, piece{f, 1})
+		}
+	}
+	return out
 }
 
 func faceIndex(name string, cjk int) int {

@@ -123,9 +123,8 @@ func (s *setter) scriptRuns(p *paragraph) []shaping.Input {
 	return s.segmenter.Split(in, noFonts{&font.Face{}})
 }
 
-// faceRuns splits a run by font and level. A font is chosen for a whole grapheme cluster, so that a mark stays with its base
-// and an emoji sequence stays whole; a blank takes the font before it, unless that is the emoji's, whose blanks are as wide as
-// its pictures.
+// faceRuns splits a run by font and level. A font is chosen for a whole grapheme cluster where one has all of it, so that a mark stays
+// with its base and an emoji sequence stays whole.
 func (s *setter) faceRuns(run shaping.Input, p *paragraph, starts []bool, cjk int) ([]shaping.Input, error) {
 	var out []shaping.Input
 	var last *fontFile
@@ -134,25 +133,32 @@ func (s *setter) faceRuns(run shaping.Input, p *paragraph, starts []bool, cjk in
 		for end < run.RunEnd && !starts[end] {
 			end++
 		}
-		file := last
-		if file == nil || file == s.fonts.emoji() || !unicode.IsSpace(p.text[i]) {
-			file = s.fonts.find(p.text[i:end], run.Script, cjk)
-		}
-		if n := len(out); n > 0 && file == last && p.levels[i] == p.levels[i-1] {
-			out[n-1].RunEnd = end
-		} else {
-			piece, err := s.piece(run, file, i, end)
-			if err != nil {
-				return nil, err
+		for _, part := range s.clusterFonts(p.text[i:end], last, run.Script, cjk) {
+			if n := len(out); n > 0 && part.file == last && p.levels[i] == p.levels[i-1] {
+				out[n-1].RunEnd = i + part.runes
+			} else {
+				in, err := s.input(run, part.file, i, i+part.runes)
+				if err != nil {
+					return nil, err
+				}
+				out = append(out, in)
 			}
-			out = append(out, piece)
+			last, i = part.file, i+part.runes
 		}
-		last, i = file, end
 	}
 	return out, nil
 }
 
-func (s *setter) piece(run shaping.Input, file *fontFile, from, to int) (shaping.Input, error) {
+// clusterFonts chooses the fonts of a cluster. A blank takes the font before it, unless that is the emoji's, whose blanks are as wide as
+// its pictures, or lacks a mark that stands on the blank.
+func (s *setter) clusterFonts(cluster []rune, last *fontFile, script language.Script, cjk int) []piece {
+	if last != nil && last != s.fonts.emoji() && unicode.IsSpace(cluster[0]) && last.covers(cluster) {
+		return []piece{{last, len(cluster)}}
+	}
+	return s.fonts.pieces(cluster, script, cjk)
+}
+
+func (s *setter) input(run shaping.Input, file *fontFile, from, to int) (shaping.Input, error) {
 	face, err := file.load()
 	if err != nil {
 		return shaping.Input{}, err
