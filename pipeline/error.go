@@ -24,7 +24,7 @@ const (
 	CodeInvalidEdit           Code = "invalid_edit"           // an edit that cannot be applied to this item
 	CodeDecodeTimeout         Code = "decode_timeout"         // decoding did not end within its limit
 	CodeEngineCrashed         Code = "engine_crashed"         // the decoder died on this file
-	CodeEncodeFailed          Code = "encode_failed"          // a rendition could not be made or did not verify
+	CodeEncodeFailed          Code = "encode_failed"          // a rendition could not be made; one that does not verify is internal
 	CodeClassifierUnavailable Code = "classifier_unavailable" // no scores could be had
 	CodeSourceMissing         Code = "source_missing"         // the store has no object under the item's key
 	CodeSenderUnderAge        Code = "sender_under_age"       // direct messages are not for under 16

@@ -326,6 +326,24 @@ func TestTroubleIsRetriedThenTerminal(t *testing.T) {
 	}
 }
 
+// A rendition that does not verify is our mistake: the item is tried again, and in the end no sender is told to send another file.
+func TestAnUnverifiedRenditionIsOurTrouble(t *testing.T) {
+	r := newRig(t)
+	r.upload(t, "a", "unfit")
+	_, err := r.Run(t.Context(), job("j1", "a"), pipeline.RunOptions{})
+	if !pipeline.Retryable(err) || !errors.Is(err, pipeline.ErrUnverified) {
+		t.Errorf("error %v, want a retryable one that says what it is", err)
+	}
+	m := r.run(t, job("j1", "a"), pipeline.RunOptions{Final: true})
+	if e := m.Parts[0].Error; e.Code != pipeline.CodeInternal || !strings.Contains(e.Message, "on its own account") {
+		t.Errorf("the last attempt says %+v", e)
+	}
+	err = r.store.List(t.Context(), "media/", func(o pipeline.Object) error { t.Errorf("stored %s", o.Key); return nil })
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAutoItemsAreCountedOnceTheyAreKnown(t *testing.T) {
 	r := newRig(t)
 	r.upload(t, "a", "one")

@@ -3,6 +3,8 @@ package pipeline
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
+	"strings"
 )
 
 // SniffLen is how many leading bytes Sniff wants, fewer where the file is shorter: enough to look behind most cover pictures.
@@ -132,20 +134,52 @@ var brands = map[string]Type{
 	"MSNV": TypeMP4, "mmp4": TypeMP4, "XAVC": TypeMP4,
 }
 
-// sniffBrand reads the ftyp box. mif1 and msf1 name the container only: the compatible brands tell HEIC from AVIF.
+// sniffBrand reads the ftyp box: the major brand, then the compatible ones for a kind of picture, then the boxes behind it. mif1 and msf1 name
+// the container only, their compatible brands tell HEIC from AVIF.
 func sniffBrand(head []byte) (Type, bool) {
-	major := string(head[8:12])
-	if t, ok := brands[major]; ok {
+	if t, ok := brands[brandAt(head, 8)]; ok {
 		return t, true
-	}
-	if major != "mif1" && major != "msf1" {
-		return Type{}, false
 	}
 	end := min(int(binary.BigEndian.Uint32(head)), len(head))
 	for at := 16; at+4 <= end; at += 4 {
-		if t, ok := brands[string(head[at:at+4])]; ok && t.Family == FamilyImage {
+		if t, ok := brands[brandAt(head, at)]; ok && t.Family == FamilyImage {
 			return t, true
 		}
+	}
+	if slices.Contains(otherBrands, string(head[8:12])) {
+		return Type{}, false
+	}
+	return sniffBoxes(head, end)
+}
+
+// otherBrands are known, and not those of a movie: pictures of no codec that is taken, and Canon's raw pictures.
+var otherBrands = []string{"mif1", "msf1", "crx "}
+
+// brandAt reads a brand. Some recorders fill it with NULs where blanks belong.
+func brandAt(head []byte, at int) string {
+	return strings.ReplaceAll(string(head[at:at+4]), "\x00", " ")
+}
+
+// paddingBoxes may stand before the headers or the media of a movie.
+var paddingBoxes = []string{"free", "skip", "wide", "uuid", "pdin", "sidx", "styp"}
+
+// maxSniffBoxes bounds the boxes that are looked at behind a brand that nobody knows.
+const maxSniffBoxes = 16
+
+// sniffBoxes takes a file whose brands nobody knows for what it holds: the headers of a movie or its media, with at most padding before them.
+// Whether it can be played is the probe's to find out.
+func sniffBoxes(head []byte, at int) (Type, bool) {
+	for range maxSniffBoxes {
+		if at < 8 || at+8 > len(head) {
+			break
+		}
+		switch kind := string(head[at+4 : at+8]); {
+		case kind == "moov" || kind == "mdat" || kind == "moof":
+			return TypeMP4, true
+		case !slices.Contains(paddingBoxes, kind):
+			return Type{}, false
+		}
+		at += int(binary.BigEndian.Uint32(head[at:]))
 	}
 	return Type{}, false
 }

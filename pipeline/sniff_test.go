@@ -57,6 +57,12 @@ func TestSniff(t *testing.T) {
 		{"MP3", "\xff\xfb\x90\x64\x00", pipeline.TypeMP3},
 		{"MP3 behind a tag", id3("\xff\xfb\x90\x64"), pipeline.TypeMP3},
 		{"MP3 behind a long tag", "ID3\x04\x00\x00\x00\x7f\x00\x00", pipeline.TypeMP3},
+		{"M4A with a NUL", ftyp("M4A\x00", "isom"), pipeline.TypeM4A},
+		{"QuickTime with NULs", ftyp("qt\x00\x00"), pipeline.TypeMOV},
+		{"a movie of a brand that nobody knows", ftyp("xyz9", "abc1") + "\x00\x00\x00\x08moov", pipeline.TypeMP4},
+		{"the same behind padding", ftyp("xyz9") + "\x00\x00\x00\x08wide\x00\x00\x00\x09free.\x00\x00\x00\x00mdat", pipeline.TypeMP4},
+		{"fragments of such a brand", ftyp("xyz9") + "\x00\x00\x00\x08styp\x00\x00\x00\x08moof", pipeline.TypeMP4},
+		{"pictures of such a brand", ftyp("xyz9", "mif1", "heic"), pipeline.TypeHEIC},
 		{"AAC", "\xff\xf1\x50\x80\x02", pipeline.TypeAAC},
 		{"AAC behind a tag", id3("\xff\xf1\x50\x80"), pipeline.TypeAAC},
 		{"FLAC", "fLaC\x00\x00\x00\x22", pipeline.TypeFLAC},
@@ -104,6 +110,9 @@ func TestSniffRefuses(t *testing.T) {
 		"JPEG 2000":           "\x00\x00\x00\x0cjP  \r\n\x87\n",
 		"CR3 raw":             ftyp("crx ", "crx ", "isom"),
 		"an unknown brand":    ftyp("evil", "isom"),
+		"a brand, no movie":   ftyp("evil", "isom") + "\x00\x00\x00\x10meta\x00\x00\x00\x00",
+		"a brand, a loop":     ftyp("evil", "isom") + "\x00\x00\x00\x00free\x00\x00\x00\x08moov",
+		"CR3 with its movie":  ftyp("crx ", "crx ", "isom") + "\x00\x00\x00\x08moov",
 		"mif1 of no codec":    ftyp("mif1", "mif1", "jpeg"),
 		"mif1 of video":       ftyp("mif1", "isom"),
 		"HLS playlist":        "#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1/x.ts",
@@ -150,7 +159,7 @@ func TestSniffFixtures(t *testing.T) {
 		t.Skip("no shared fixtures beside the repository")
 	}
 	byName := map[string]pipeline.Type{
-		".webm": pipeline.TypeWebM, ".ogg": pipeline.TypeOgg, ".m4a": pipeline.TypeM4A, ".wav": pipeline.TypeWAV, ".gif": pipeline.TypeGIF,
+		".webm": pipeline.TypeWebM, ".ogg": pipeline.TypeOgg, ".opus": pipeline.TypeOgg, ".m4a": pipeline.TypeM4A, ".wav": pipeline.TypeWAV, ".gif": pipeline.TypeGIF,
 		".avif": pipeline.TypeAVIF, ".heic": pipeline.TypeHEIC, ".jpg": pipeline.TypeJPEG, ".mov": pipeline.TypeMOV, ".mp4": pipeline.TypeMP4,
 	}
 	found := 0

@@ -200,7 +200,19 @@ func (it *itemRun) verify(ctx context.Context) error {
 			return err
 		}
 	}
-	return it.proc.Verify(ctx, it.rendered)
+	return unverified(it.proc.Verify(ctx, it.rendered))
+}
+
+// ErrUnverified marks a rendition of ours that the probe after it refuses: an alarm for the operator.
+var ErrUnverified = errors.New("a rendition does not verify")
+
+// unverified makes the refusal of a rendition our own trouble: we made it, and no sender could mend it.
+func unverified(err error) error {
+	var refused *Error
+	if !errors.As(err, &refused) || refused.Code != CodeEncodeFailed {
+		return err
+	}
+	return Trouble(CodeInternal, "", fmt.Errorf("%w: %w", ErrUnverified, err))
 }
 
 // fingerprint takes a rendition's digest. A size that the engine gave and the file does not have is a rendition that was not written as it said.

@@ -22,6 +22,7 @@ func JPEG(text string) []byte { return append([]byte("\xff\xd8\xff\xe0"), text..
 //
 //   - "refuse CODE" is refused with that code when rendered
 //   - "trouble" is our own trouble, "panic" a panic, "hang" waits for the context
+//   - "unfit" is rendered and does not verify
 //   - "film" is identified as a video, with one key frame; it is rendered like anything else
 //   - anything else becomes one rendition with the same bytes, and one sample of 1×1 pixel
 type Processors struct {
@@ -155,9 +156,18 @@ func (p *processor) write(name, text string) error {
 	return err
 }
 
-// Verify counts.
-func (p *processor) Verify(context.Context, *pipeline.Rendered) error {
+// Verify counts, and refuses what is unfit.
+func (p *processor) Verify(_ context.Context, r *pipeline.Rendered) error {
 	p.Verified.Add(1)
+	for _, f := range r.Part.Renditions {
+		text, err := p.text(pipeline.File{Path: f.Path})
+		if err != nil {
+			return err
+		}
+		if text == "rendition of unfit" {
+			return pipeline.Refuse(pipeline.CodeEncodeFailed, "the test refuses it")
+		}
+	}
 	return nil
 }
 

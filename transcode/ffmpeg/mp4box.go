@@ -60,9 +60,12 @@ type mp4Edit struct {
 // identityMatrix is what a track with nothing left to turn carries.
 var identityMatrix = [9]int32{1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30}
 
-// uprightMP4 sets every track's display matrix to identity. The pictures are turned already, and ffmpeg copies the source's matrix
-// to the output all the same where its own rotation is off.
+// uprightMP4 sets every track's display matrix to identity and takes out what else ffmpeg copies of the source's side data. The pictures
+// are turned already, and ffmpeg copies the source's matrix to the output all the same where its own rotation is off.
 func uprightMP4(name string) error {
+	if err := stripMP4(name); err != nil {
+		return err
+	}
 	info, err := readMP4(name)
 	if err != nil {
 		return err

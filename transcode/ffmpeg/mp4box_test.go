@@ -9,11 +9,6 @@ import (
 	"testing"
 )
 
-func makeBox(kind string, body ...byte) []byte {
-	out := binary.BigEndian.AppendUint32(nil, uint32(8+len(body)))
-	return append(append(out, kind...), body...)
-}
-
 func TestParseMP4Bounds(t *testing.T) {
 	nested := makeBox("stbl")
 	for range maxBoxDepth + 1 {

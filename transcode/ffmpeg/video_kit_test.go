@@ -80,6 +80,12 @@ func (k *videoKit) fixture(name string) string {
 	return base
 }
 
+// fault copies a file of the shared faults into the kit's directory.
+func (k *videoKit) fault(name string) string {
+	k.Helper()
+	return k.fixture("../faults/" + name)
+}
+
 func (k *videoKit) plan(f pipeline.File, edits ...pipeline.Edit) (*transcode.VideoPlan, pipeline.Media, error) {
 	k.Helper()
 	m, err := k.tools.Probe(context.Background(), k.dir, f)

@@ -22,7 +22,7 @@ const (
 // remux copies the packets into a clean MP4 and looks at its key frames and its end, in one run. A nil result without an error means
 // that the file has to be transcoded after all.
 func (j *videoJob) remux(ctx context.Context) (*VideoResult, error) {
-	if !j.copyAndLook(ctx) {
+	if !j.copyAndLook(ctx) || stripMP4(j.abs(playbackName)) != nil {
 		return nil, ctx.Err()
 	}
 	info, err := readMP4(j.abs(playbackName))
@@ -35,7 +35,11 @@ func (j *videoJob) remux(ctx context.Context) (*VideoResult, error) {
 	} else if !j.short() && !j.wantsAll() && !j.lookAtAll(ctx) {
 		return nil, ctx.Err()
 	}
-	return j.collect(transcode.MethodRemux, planned)
+	res, err := j.collect(transcode.MethodRemux, planned)
+	if err == nil && j.tools.VerifyVideo(ctx, j.dir, res.Rendered.Part.Renditions[0]) != nil {
+		return nil, ctx.Err()
+	}
+	return res, err
 }
 
 // shortCopyMS is up to where every planned sample is taken, two a second, at the price of a full decode: 2.1 CPU-s for 15 s of 1080p,

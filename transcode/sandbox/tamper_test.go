@@ -145,6 +145,9 @@ func TestATamperedRenditionIsNotPublished(t *testing.T) {
 			if o.err == nil && (o.part.Error == nil || o.part.Error.Code != pipeline.CodeEncodeFailed) {
 				t.Errorf("%s, want encode_failed", o.code())
 			}
+			if o.err != nil && tc.after == "render" && !errors.Is(o.err, pipeline.ErrUnverified) {
+				t.Errorf("%v, want what an operator is alarmed by", o.err)
+			}
 			if tc.after == "verify" && !pipeline.Retryable(o.err) {
 				t.Errorf("%s, want another attempt: the file is not to blame", o.code())
 			}

@@ -19,6 +19,7 @@ type instruments struct {
 	sourceBytes    *prometheus.CounterVec
 	renditionBytes *prometheus.CounterVec
 	stageSeconds   *prometheus.HistogramVec
+	unverified     *prometheus.CounterVec
 	decisions      *prometheus.CounterVec
 	scans          *prometheus.CounterVec
 	scores         *prometheus.HistogramVec
@@ -55,6 +56,7 @@ func newInstruments() instruments {
 		sourceBytes:    counter("ninefold_source_bytes_total", "Bytes of the originals of items that ended.", "kind"),
 		renditionBytes: counter("ninefold_rendition_bytes_total", "Bytes of the renditions that were made and stored.", "kind"),
 		stageSeconds:   histogram("ninefold_stage_duration_seconds", "Time of one stage of one item.", seconds, "stage", "kind"),
+		unverified:     counter("ninefold_renditions_unverified_total", "Items whose renditions did not pass the probe after they were made.", "kind"),
 		decisions:      counter("ninefold_decisions_total", "Parts decided for recipients, by action and reason.", "action", "reason"),
 		scans:          counter("ninefold_scans_total", "Findings of the classifier, by status and level.", "status", "level"),
 		scores:         histogram("ninefold_moderation_score", "Scores of items by category, of a video its highest.", tenths, "category"),
@@ -67,7 +69,7 @@ func newInstruments() instruments {
 
 func (i instruments) all() []prometheus.Collector {
 	return []prometheus.Collector{
-		i.build, i.jobs, i.jobSeconds, i.items, i.itemRetries, i.recalled, i.sourceBytes, i.renditionBytes, i.stageSeconds, i.decisions, i.scans,
+		i.build, i.jobs, i.jobSeconds, i.items, i.itemRetries, i.recalled, i.sourceBytes, i.renditionBytes, i.stageSeconds, i.unverified, i.decisions, i.scans,
 		i.scores, i.attempts, i.engineStarts, i.engineRequests, i.engineSeconds,
 	}
 }
@@ -90,6 +92,7 @@ func (i instruments) zero() {
 		i.sourceBytes.WithLabelValues(string(kind))
 		i.renditionBytes.WithLabelValues(string(kind))
 		i.stageSeconds.WithLabelValues("render", string(kind))
+		i.unverified.WithLabelValues(string(kind))
 	}
 	for _, category := range []string{"explicit", "drawn", "suggestive"} {
 		i.scores.WithLabelValues(category)

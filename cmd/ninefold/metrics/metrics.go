@@ -4,6 +4,7 @@ package metrics
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -108,10 +109,15 @@ func (m *Metrics) facts(f *pipeline.Facts) {
 	m.scores.WithLabelValues("suggestive").Observe(f.Scores.Suggestive)
 }
 
-// Stage measures one stage, whatever came of it.
+// Stage measures one stage, whatever came of it, and counts renditions of ours that do not verify.
 func (m *Metrics) Stage(ctx context.Context, kind pipeline.Kind, name string) (context.Context, func(error)) {
 	began := time.Now()
-	return ctx, func(error) { m.stageSeconds.WithLabelValues(name, string(kind)).Observe(time.Since(began).Seconds()) }
+	return ctx, func(err error) {
+		m.stageSeconds.WithLabelValues(name, string(kind)).Observe(time.Since(began).Seconds())
+		if errors.Is(err, pipeline.ErrUnverified) {
+			m.unverified.WithLabelValues(string(kind)).Inc()
+		}
+	}
 }
 
 // Attempt counts what becomes of attempts.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/ninefold/ninefold/cmd/ninefold/metrics"
+	"github.com/ninefold/ninefold/pipeline"
 	"github.com/ninefold/ninefold/queue"
 )
 
@@ -225,5 +227,17 @@ func TestScrapeWithoutRedis(t *testing.T) {
 	body := scrape(t, m)
 	if !strings.Contains(body, "\nninefold_redis_up 0\n") || strings.Contains(body, "ninefold_queue_tasks{") {
 		t.Errorf("without Redis:\n%.2000s", body)
+	}
+}
+
+// A rendition that does not verify is counted, whatever else goes wrong in that stage is not.
+func TestUnverifiedRenditionsAreCounted(t *testing.T) {
+	m := watching()
+	for _, err := range []error{nil, errors.New("the engine died"), fmt.Errorf("verify: %w", pipeline.ErrUnverified)} {
+		_, end := m.Stage(t.Context(), pipeline.KindVideo, "verify")
+		end(err)
+	}
+	if body := scrape(t, m); !strings.Contains(body, "\nninefold_renditions_unverified_total{kind=\"video\"} 1\n") {
+		t.Error("not counted once")
 	}
 }
