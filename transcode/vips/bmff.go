@@ -107,47 +107,72 @@ func primaryProperties(data []byte) []box {
 
 // itemProperties lists the properties of one item, in their order.
 func itemProperties(data []byte, id uint32) []box {
-	associations, ok := newBoxReader().at(data, "meta", "iprp", "ipma")
+	ipma, ok := newBoxReader().at(data, "meta", "iprp", "ipma")
 	if !ok {
 		return nil
 	}
 	var out []box
 	all := allProperties(data)
-	for _, i := range associated(associations.body, id) {
-		if i >= 1 && i <= len(all) {
-			out = append(out, all[i-1])
+	for _, a := range associations(ipma.body) {
+		for _, index := range a.indexes {
+			if i := int(index & a.mask()); a.item == id && i >= 1 && i <= len(all) {
+				out = append(out, all[i-1])
+			}
 		}
 	}
 	return out
 }
 
-// associated reads the property indexes, from 1, of item id out of an ipma box: version 1 has ids of 32 bits, flag 1 indexes of 15.
-func associated(b []byte, id uint32) (out []int) {
+// association is one entry of an ipma box: the properties of an item, by their number from 1. The highest bit of a number says that a reader
+// must understand the property.
+type association struct {
+	item              uint32
+	indexes           []uint32
+	idBytes, indexLen int
+}
+
+func (a association) mask() uint32 { return 1<<(8*a.indexLen-1) - 1 }
+
+// associations reads an ipma box: version 1 has ids of 32 bits, flag 1 numbers of 15.
+func associations(b []byte) (out []association) {
 	if len(b) < fullBoxBytes+4 {
 		return nil
 	}
-	idBytes, indexBytes := 2, 1
+	idBytes, indexLen := 2, 1
 	if b[0] > 0 {
 		idBytes = 4
 	}
 	if b[3]&1 > 0 {
-		indexBytes = 2
+		indexLen = 2
 	}
 	for b = b[fullBoxBytes+4:]; len(b) >= idBytes+1; {
-		this, n := bigEndian(b[:idBytes]), int(b[idBytes])
+		a, n := association{item: bigEndian(b[:idBytes]), idBytes: idBytes, indexLen: indexLen}, int(b[idBytes])
 		b = b[idBytes+1:]
-		if len(b) < n*indexBytes {
+		if len(b) < n*indexLen {
 			return out
 		}
 		for i := range n {
-			index := bigEndian(b[i*indexBytes : (i+1)*indexBytes])
-			if this == id {
-				out = append(out, int(index&(1<<(8*indexBytes-1)-1)))
-			}
+			a.indexes = append(a.indexes, bigEndian(b[i*indexLen:(i+1)*indexLen]))
 		}
-		b = b[n*indexBytes:]
+		out, b = append(out, a), b[n*indexLen:]
 	}
 	return out
+}
+
+// associationBytes writes entries as associations reads them.
+func associationBytes(entries []association) (out []byte) {
+	for _, a := range entries {
+		out = append(appendNumber(out, a.item, a.idBytes), byte(len(a.indexes)))
+		for _, index := range a.indexes {
+			out = appendNumber(out, index, a.indexLen)
+		}
+	}
+	return out
+}
+
+// appendNumber appends the last n bytes of v, big-endian.
+func appendNumber(b []byte, v uint32, n int) []byte {
+	return append(b, binary.BigEndian.AppendUint32(nil, v)[4-n:]...)
 }
 
 // bigEndian reads up to four bytes as a number.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -20,6 +21,7 @@ type heicItem struct {
 	hidden   bool
 	data     []byte
 	inMeta   bool // data stands in the idat box, as a grid's does
+	noData   bool // the file does not say where there is any, as of an identity
 	boxes    [][]byte
 	pointsTo []heicRef
 }
@@ -77,21 +79,17 @@ func (f heicFile) meta(mdatAt uint32) []byte {
 	be := binary.BigEndian
 	at, _, idat := f.stored()
 	iinf := be.AppendUint16(make([]byte, 4), uint16(len(f.items)))
-	iloc := be.AppendUint16([]byte{1, 0, 0, 0, 0x44, 0x00}, uint16(len(f.items)))
+	located := slices.DeleteFunc(slices.Clone(f.items), func(it heicItem) bool { return it.noData })
+	iloc := be.AppendUint16([]byte{1, 0, 0, 0, 0x44, 0x00}, uint16(len(located)))
 	ipma := be.AppendUint32(make([]byte, 4), uint32(len(f.items)))
 	iref := make([]byte, 4)
 	var ipco []byte
 	index := map[string]byte{}
 	for _, it := range f.items {
 		iinf = append(iinf, it.entry()...)
-		method, base := uint16(0), mdatAt
-		if it.inMeta {
-			method, base = 1, 0
+		if !it.noData {
+			iloc = it.located(iloc, mdatAt, at[it.id])
 		}
-		for _, v := range []uint16{it.id, method, 0, 1} {
-			iloc = be.AppendUint16(iloc, v)
-		}
-		iloc = be.AppendUint32(be.AppendUint32(iloc, base+uint32(at[it.id])), uint32(len(it.data)))
 		ipma = append(be.AppendUint16(ipma, it.id), byte(len(it.boxes)))
 		for _, b := range it.boxes {
 			if index[string(b)] == 0 {
@@ -119,6 +117,19 @@ func (f heicFile) meta(mdatAt uint32) []byte {
 	}
 	body = append(body, boxOf("idat", idat)...)
 	return boxOf("meta", append(body, boxOf("iloc", iloc)...))
+}
+
+// located appends where the item's data stands.
+func (it heicItem) located(iloc []byte, mdatAt uint32, at int) []byte {
+	be := binary.BigEndian
+	method, base := uint16(0), mdatAt
+	if it.inMeta {
+		method, base = 1, 0
+	}
+	for _, v := range []uint16{it.id, method, 0, 1} {
+		iloc = be.AppendUint16(iloc, v)
+	}
+	return be.AppendUint32(be.AppendUint32(iloc, base+uint32(at)), uint32(len(it.data)))
 }
 
 // essential marks the properties that a reader must understand.

@@ -8,17 +8,23 @@ import (
 	"github.com/ninefold/ninefold/pipeline"
 )
 
-// openHEIF reads a HEIC or AVIF. One that libheif refuses though it is sound is read without what the decoder stumbles over; where that
-// is the picture itself, its embedded preview is taken, and the picture says so. Without one it is CodeUnsupportedType, never CodeCorrupt.
+// openHEIF reads a HEIC or AVIF. What older versions of libheif are known to refuse (doc.go) is taken out before they see it; what they
+// refuse beyond that though it is sound is read without what the decoder stumbles over; where that is the picture itself, its embedded preview is taken, and the picture says so. Without one it is CodeUnsupportedType, never CodeCorrupt.
 func (s source) openHEIF(a *arena, ld loader, l loading) (picture, error) {
 	data, err := readBounded(s.path)
 	if err != nil {
 		return picture{}, err
 	}
+	var mended []byte // nil while the file can be read as it is
+	block := itemExif(data)
+	if withoutCrowdedReferences(data) {
+		mended = data
+	}
 	reason, refused := undecodable(data), error(nil)
 	if reason == "" {
-		p, err := s.load(a, ld, l, nil)
+		p, err := s.load(a, ld, l, mended)
 		if err == nil {
+			p.read, p.block = mended, block
 			return p, nil
 		}
 		reason, refused = refusalOf(err), err
@@ -28,7 +34,7 @@ func (s source) openHEIF(a *arena, ld loader, l loading) (picture, error) {
 			continue
 		}
 		if p, err := s.load(a, ld, l, data); err == nil && undecodable(data) == "" {
-			p.read, p.preview = data, m.preview
+			p.read, p.preview, p.block = data, m.preview, block
 			return p, nil
 		}
 	}
@@ -43,7 +49,7 @@ var heifMends = []struct {
 	mend    func(data []byte) bool
 	preview bool // what is left is not the whole picture
 }{
-	{mend: withoutCrowdedAux},
+	{mend: withoutIdentities},
 	{mend: withoutAux},
 	{mend: withBasePicture},
 	{mend: withPreview, preview: true},
@@ -110,26 +116,9 @@ func undecodable(data []byte) string {
 // maxDerivations bounds the walk from a derived picture to the coded ones it is made of.
 const maxDerivations = 4
 
-// withoutCrowdedAux renames auxiliary references that name more than one picture. Recent iPhones write them for their HDR gain maps and
-// libheif 1.15 refuses the whole file for it ("Too many auxiliary image references"); the picture itself does not need them.
-func withoutCrowdedAux(data []byte) bool {
-	return renameAux(data, func(r reference) bool { return len(r.to) > 1 })
-}
-
 // withoutAux renames every auxiliary reference, that of an alpha plane, too.
 func withoutAux(data []byte) bool {
-	return renameAux(data, func(reference) bool { return true })
-}
-
-func renameAux(data []byte, which func(reference) bool) bool {
-	changed := false
-	for _, r := range references(data) {
-		if r.kind == "auxl" && which(r) {
-			copy(r.head, "xaux")
-			changed = true
-		}
-	}
-	return changed
+	return renameReferences(data, func(r reference) bool { return r.kind == "auxl" })
 }
 
 // withBasePicture makes the picture under a tone map the primary one: the map only tells how to show it brighter.
@@ -193,13 +182,18 @@ func idBytes(b box) int {
 	return 2
 }
 
-// reference is one of the iref box: from one item to others. Writing to head renames it in place.
+// reference is one of the iref box: from one item to others. Writing to head renames it in place, writing to ids has it name others.
 type reference struct {
-	kind string
-	head []byte
-	from uint32
-	to   []uint32
+	kind    string
+	head    []byte
+	from    uint32
+	to      []uint32
+	ids     []byte
+	idBytes int
 }
+
+// maxReferenced bounds the items that all references of a file name: twice the tiles of the largest grid.
+const maxReferenced = 1 << 17
 
 func references(data []byte) []reference {
 	r := newBoxReader()
@@ -209,16 +203,17 @@ func references(data []byte) []reference {
 	}
 	n := idBytes(iref)
 	list, _ := r.list(iref.children())
-	out := make([]reference, 0, len(list))
+	out, left := make([]reference, 0, len(list)), maxReferenced
 	for _, b := range list {
-		if len(b.body) < n+2 {
+		if left < 0 || len(b.body) < n+2 {
 			continue
 		}
-		ref := reference{kind: b.kind, head: b.head, from: bigEndian(b.body[:n])}
+		ref := reference{kind: b.kind, head: b.head, from: bigEndian(b.body[:n]), ids: b.body[n+2:], idBytes: n}
 		count := int(binary.BigEndian.Uint16(b.body[n:]))
 		for rest := b.body[n+2:]; count > 0 && len(rest) >= n; count, rest = count-1, rest[n:] {
 			ref.to = append(ref.to, bigEndian(rest[:n]))
 		}
+		left -= len(ref.to)
 		out = append(out, ref)
 	}
 	return out
@@ -237,10 +232,24 @@ func referencesFrom(data []byte, kind string, id uint32) (to []uint32) {
 // itemKinds lists the items' types.
 func itemKinds(data []byte) map[uint32]string {
 	out := map[uint32]string{}
+	for _, it := range itemEntries(data) {
+		out[it.id] = it.kind
+	}
+	return out
+}
+
+// itemEntry is an item as it is listed.
+type itemEntry struct {
+	id   uint32
+	kind string
+	head []byte // four bytes of the entry's own type, "infe"
+}
+
+func itemEntries(data []byte) (out []itemEntry) {
 	r := newBoxReader()
 	list, ok := r.at(data, "meta", "iinf")
 	if !ok {
-		return out
+		return nil
 	}
 	skip := fullBoxBytes + idBytes(list) // the count has the length that ids have elsewhere
 	items, _ := r.list(list.body[min(skip, len(list.body)):])
@@ -253,8 +262,19 @@ func itemKinds(data []byte) map[uint32]string {
 			n = 4
 		}
 		if b := it.body[fullBoxBytes:]; len(b) >= n+6 {
-			out[bigEndian(b[:n])] = string(b[n+2 : n+6])
+			out = append(out, itemEntry{bigEndian(b[:n]), string(b[n+2 : n+6]), it.head})
 		}
 	}
 	return out
+}
+
+// dropItem makes a free box of an item's entry: no reader knows of the item any more.
+func dropItem(data []byte, id uint32) bool {
+	entries := itemEntries(data)
+	at := slices.IndexFunc(entries, func(it itemEntry) bool { return it.id == id })
+	if at < 0 {
+		return false
+	}
+	copy(entries[at].head, "free")
+	return true
 }

@@ -21,6 +21,7 @@ type picture struct {
 	// Of a picture just opened:
 	read    []byte // the bytes it was read from where they are not the file's
 	preview bool   // it is the file's embedded preview
+	block   []byte // its Exif, of a HEIC or AVIF
 }
 
 // arena owns the images of one call and frees them together.
@@ -78,6 +79,9 @@ func (p picture) orientation() int {
 
 // exif is a copy of the Exif block, nil where there is none.
 func (p picture) exif() []byte {
+	if p.block != nil {
+		return p.block
+	}
 	var n C.size_t
 	data := C.nf_exif(p.c, &n)
 	if data == nil || n == 0 || n > maxExif {
