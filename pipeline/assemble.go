@@ -3,6 +3,7 @@ package pipeline
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -51,10 +52,58 @@ func (p *Pipeline) commit(ctx context.Context, m Manifest) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, err
 	}
-	if !created {
-		return p.committed(ctx, m.JobID)
+	if created {
+		return m, nil
+	}
+	first, err := p.committed(ctx, m.JobID)
+	if err == nil && (first.MessageID != m.MessageID || first.ConversationID != m.ConversationID || first.SenderID != m.SenderID) {
+		return Manifest{}, usedID()
+	}
+	return first, err
+}
+
+// answered returns a committed manifest for a job of its id, if the job is the message that it was made of. Of a job that could not be read
+// as a whole no more than the ids are compared.
+func (p *Pipeline) answered(ctx context.Context, m Manifest, job Job, opts RunOptions) (Manifest, error) {
+	if !m.of(job) {
+		return Manifest{}, usedID()
+	}
+	if opts.Refusal != nil {
+		return m, nil
+	}
+	kept, err := KeptJob(ctx, p.Store, job.JobID)
+	switch {
+	case errors.Is(err, ErrNotExist), errors.Is(err, errDocument): // of an older version, no valid job, or damaged
+		if m.Caption != job.Caption || !m.sameItems(job) {
+			return Manifest{}, usedID()
+		}
+	case err != nil:
+		return Manifest{}, err
+	case !kept.SameMessage(job):
+		return Manifest{}, usedID()
 	}
 	return m, nil
+}
+
+// of reports whether the ids of m are the job's.
+func (m Manifest) of(job Job) bool {
+	return m.JobID == job.JobID && m.MessageID == job.MessageID && m.ConversationID == job.Conversation.ID && m.SenderID == job.Sender.ID
+}
+
+// sameItems compares what a manifest repeats of a job's items. One of a message that was rejected as a whole repeats nothing.
+func (m Manifest) sameItems(job Job) bool {
+	if len(m.Parts) == 0 {
+		return m.Status == StatusRejected
+	}
+	said := Job{}
+	for _, p := range m.Parts {
+		said.Items = append(said.Items, Item{ID: p.ItemID, Caption: p.Caption, Alt: p.Alt, Edits: p.Edits})
+	}
+	asked := Job{}
+	for _, it := range job.Items {
+		asked.Items = append(asked.Items, Item{ID: it.ID, Caption: it.Caption, Alt: it.Alt, Edits: it.Edits})
+	}
+	return said.SameMessage(asked)
 }
 
 func (r *run) head() Manifest {

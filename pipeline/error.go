@@ -10,7 +10,7 @@ type Code string
 
 // The closed list of codes, in the order a message meets them.
 const (
-	CodeInvalidJob            Code = "invalid_job"            // the job breaks its schema; mend the caller
+	CodeInvalidJob            Code = "invalid_job"            // the job breaks its schema, or its id is another message's; mend the caller
 	CodeTooManyItems          Code = "too_many_items"         // more than nine photos and videos, or two voice notes
 	CodeUnsupportedType       Code = "unsupported_type"       // the bytes are of no type we take
 	CodeTypeMismatch          Code = "type_mismatch"          // the bytes are not of the kind the item says
@@ -35,6 +35,12 @@ const (
 	CodeStorageUnavailable    Code = "storage_unavailable"    // the object store did not answer
 	CodeExpired               Code = "expired"                // the job's expires_at passed first
 	CodeInternal              Code = "internal"               // our own trouble
+)
+
+// The codes of a reprocessing, beside those of the closed list: why a part was left as it was. They never stand in a manifest.
+const (
+	CodeSourceChanged  = Code("source_changed")  // the object under the item's key is not the one that was processed
+	CodeWeakerEvidence = Code("weaker_evidence") // a new look saw less than the one in force: only what it found worse counts
 )
 
 // Codes returns the closed list, in its documented order.

@@ -87,7 +87,12 @@ func (f Facts) shallowerThan(other Facts) bool {
 	case f.Status == Reviewed:
 		return false
 	}
-	return f.judge() < other.judge() || other.Complete() && !f.Complete() || f.share() < other.share()
+	return f.judge() < other.judge() || other.Complete() && !f.Complete() || f.share() < other.share() || f.scoredLess(other)
+}
+
+// scoredLess tells two looks apart that name no evidence: key frames alone were a look at all that was planned, too.
+func (f Facts) scoredLess(other Facts) bool {
+	return f.Evidence == nil && other.Evidence == nil && f.Frames != nil && other.Frames != nil && f.Frames.Scored < other.Frames.Scored
 }
 
 // share is how much of what was judged is covered, 0 to 1.
@@ -121,10 +126,16 @@ func (f Facts) coversLess(other Facts) bool {
 		return false
 	case a != nil && b != nil:
 		return a.Frames < b.Frames || a.CoveredMS < b.CoveredMS
-	case a == nil && f.Frames != nil && other.Frames != nil:
-		return f.Frames.Scored < other.Frames.Scored
 	}
-	return a == nil && other.Frames != nil
+	return a == nil && f.Frames == nil && other.Frames != nil // one picture in place of a video
+}
+
+// beside returns f as what two looks have found together: where f is the weaker one, the evidence is the stronger one's.
+func (f Facts) beside(other *Facts) *Facts {
+	if other != nil && f.WeakerThan(*other) && f.Evidence != nil && other.Evidence != nil {
+		f.Coverage, f.UnseenMS, f.UnseenFrames, f.Evidence = other.Coverage, other.UnseenMS, other.UnseenFrames, other.Evidence
+	}
+	return &f
 }
 
 // validate holds what a worker writes to what the schema says.

@@ -114,6 +114,8 @@ type itemRun struct {
 	proc  Processor
 	item  Item
 	index int
+	// original is the SHA-256 that the source must have, "" = not known yet: a message that is made again is made of what was sent.
+	original string
 
 	stage    string    // the stage it is in, or ended in
 	begun    time.Time // when that stage began

@@ -1,10 +1,14 @@
 package pipeline
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -97,6 +101,26 @@ type Recipient struct {
 	Contact      Contact      `json:"contact"`
 	NudityFilter NudityFilter `json:"nudity_filter"`
 }
+
+// MessageDigest names what the job says, whoever it is for and by when: its items with their edits and captions, under the ids of message,
+// conversation and sender. A job whose audience or deadline has changed is the same message.
+func (j Job) MessageDigest() string {
+	items := slices.Clone(j.Items)
+	for i, it := range items {
+		if len(it.Edits) == 0 {
+			items[i].Edits = nil
+		}
+	}
+	data, _ := json.Marshal(struct { // plain data marshals
+		JobID, MessageID, ConversationID, SenderID, Caption string
+		Items                                               []Item
+	}{j.JobID, j.MessageID, j.Conversation.ID, j.Sender.ID, j.Caption, items})
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// SameMessage reports whether two jobs say the same; see MessageDigest.
+func (j Job) SameMessage(other Job) bool { return j.MessageDigest() == other.MessageDigest() }
 
 // wantedBy is when the job should be done, nil = whenever it is.
 func (j Job) wantedBy() *time.Time {

@@ -129,14 +129,17 @@ type Progress struct {
 
 // Run turns a valid job into a committed manifest.
 //
-//  1. A manifest that is already committed is returned as it is: running a job twice is running it once.
-//  2. What is wrong with the job or a file is in the manifest, never in the error.
+//  1. A manifest that is already committed is returned as it is: running a job twice is running it once. A job of the same id that is
+//     another message is refused with CodeInvalidJob and leaves nothing; see Job.MessageDigest.
+//  2. What else is wrong with the job or a file is in the manifest, never in the error.
 //  3. An error is our own trouble; Retryable says whether another attempt may help. With opts.Final only a manifest that
 //     could not be stored is an error.
 //  4. When Run returns, everything it started has ended and its workspace is gone.
 func (p *Pipeline) Run(ctx context.Context, job Job, opts RunOptions) (Manifest, error) {
-	if m, err := p.committed(ctx, job.JobID); err == nil || !errors.Is(err, ErrNotExist) {
-		return m, err
+	if m, err := p.committed(ctx, job.JobID); err == nil {
+		return p.answered(ctx, m, job, opts)
+	} else if !errors.Is(err, ErrNotExist) {
+		return Manifest{}, err
 	}
 	r := &run{Pipeline: p, job: job, opts: opts, started: p.Now().UTC(), answers: []answer{{audienceOf(job), AudienceFromJob}}}
 	ctx, end := p.Observer.Job(ctx, job)

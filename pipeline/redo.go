@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 )
 
@@ -70,7 +71,9 @@ func (p *Pipeline) With(store Store) *Pipeline {
 //  3. It never becomes worse. A part that could not be made again stays as it is, and only stricter decisions about it count; its stored
 //     renditions are scanned for them.
 //  4. What was rejected stays so, unless the order says otherwise.
-//  5. An error is our own trouble, as Run's; the old manifest is in force then. Originals and old renditions are never touched.
+//  5. A part is made again only of the original whose digest its manifest names: another one is CodeSourceChanged.
+//  6. Facts that rest on less than those in force raise a level and never lower one: CodeWeakerEvidence.
+//  7. An error is our own trouble, as Run's; the old manifest is in force then. Originals and old renditions are never touched.
 func (p *Pipeline) Redo(ctx context.Context, o RedoOrder, opts RunOptions) (Redone, error) {
 	if err := o.Validate(); err != nil {
 		return Redone{}, err
@@ -231,17 +234,30 @@ func (r *redo) part(ctx context.Context, it *itemRun) (Part, error) {
 	if !there {
 		return r.item(ctx, it)
 	}
+	if old.Source != nil {
+		it.original = old.Source.SHA256
+	}
 	if old.Status == StatusRejected {
-		if r.order.Scope == RedoAll && r.order.Rejected {
-			return r.item(ctx, it)
-		}
-		r.held[it.index] = &held{}
-		return old, nil
+		return r.acceptNow(ctx, it, old)
 	}
 	if r.order.Scope == RedoModeration {
 		return r.screenAgain(ctx, it, old)
 	}
 	return r.makeAgain(ctx, it, old)
+}
+
+// acceptNow makes what was rejected, where that was asked for and the original is still the one that was.
+func (r *redo) acceptNow(ctx context.Context, it *itemRun, old Part) (Part, error) {
+	if r.order.Scope != RedoAll || !r.order.Rejected {
+		r.held[it.index] = &held{}
+		return old, nil
+	}
+	fresh, err := r.item(ctx, it)
+	if err == nil && fresh.Status == StatusRejected && fresh.Error.Code == CodeSourceChanged {
+		r.held[it.index] = &held{code: CodeSourceChanged}
+		return old, nil
+	}
+	return fresh, err
 }
 
 // makeAgain runs the item through every stage. What was refused for what it shows is a stricter verdict; what failed is held.
@@ -251,7 +267,10 @@ func (r *redo) makeAgain(ctx context.Context, it *itemRun, old Part) (Part, erro
 		return Part{}, err
 	}
 	if fresh.Status == StatusReady {
-		return fresh, scanned(fresh)
+		if err := scanned(fresh); err != nil {
+			return Part{}, err
+		}
+		return r.unlessWeaker(it, fresh, old), nil
 	}
 	if code := fresh.Error.Code; code == CodeBlockedNudity || code == CodeNotDeliverable {
 		return fresh, nil
@@ -274,10 +293,21 @@ func (r *redo) screenAgain(ctx context.Context, it *itemRun, old Part) (Part, er
 		return Part{}, err
 	case err != nil:
 		r.held[it.index] = &held{code: AsError(err).Code}
+	case old.Moderation != nil && facts.WeakerThan(*old.Moderation):
+		r.held[it.index] = &held{code: CodeWeakerEvidence, facts: facts}
 	default:
 		old.Moderation = facts
 	}
 	return old, nil
+}
+
+// unlessWeaker is the part that was made again, or the old one where its renditions were looked at harder than the new ones.
+func (r *redo) unlessWeaker(it *itemRun, fresh, old Part) Part {
+	if old.Moderation == nil || fresh.Moderation == nil || !fresh.Moderation.shallowerThan(*old.Moderation) {
+		return fresh
+	}
+	r.held[it.index] = &held{code: CodeWeakerEvidence, facts: fresh.Moderation}
+	return old
 }
 
 // scanned is trouble where a part that needs scores has none: a message that has some must not lose them.
@@ -349,18 +379,60 @@ func (r *redo) reassemble(parts []Part) Manifest {
 	return r.manifestOf(parts, r.redeliver)
 }
 
-// takeStricter gives a held part the facts that the model in use found, where they keep it from somebody more than its own do.
+// takeStricter gives a held part the facts that the model in use found, where they keep it from somebody more than its own do: from a
+// recipient, or from anybody who may be one when the message is read.
 func (r *redo) takeStricter(parts []Part) {
 	for k, h := range r.held {
 		if h == nil || h.facts == nil || parts[k].Status != StatusReady {
 			continue
 		}
 		other := parts[k]
-		other.Moderation = h.facts
-		for i := range r.job.Recipients {
-			if r.decide(i, other).Action.Severity() > r.decide(i, parts[k]).Action.Severity() {
-				parts[k] = other
-				break
+		other.Moderation = h.facts.beside(other.Moderation)
+		if r.stricterForRecipients(other, parts[k]) || r.stricterForAnybody(*other.Moderation, parts[k]) {
+			parts[k] = other
+		}
+	}
+}
+
+func (r *redo) stricterForRecipients(a, b Part) bool {
+	for i := range r.job.Recipients {
+		if r.decide(i, a).Action.Severity() > r.decide(i, b).Action.Severity() {
+			return true
+		}
+	}
+	return false
+}
+
+// stricterForAnybody reports whether f keeps p from some kind of person more than p's own facts do, and from nobody less.
+func (r *redo) stricterForAnybody(f Facts, p Part) bool {
+	var own Facts
+	if p.Moderation != nil {
+		own = *p.Moderation
+	}
+	stricter := false
+	for sender, rec := range everyPair() {
+		a := r.Policy.Decide(f, p.Kind, sender, rec).Action.Severity()
+		b := r.Policy.Decide(own, p.Kind, sender, rec).Action.Severity()
+		if a < b {
+			return false
+		}
+		stricter = stricter || a > b
+	}
+	return stricter
+}
+
+// everyPair is every kind of sender with every kind of recipient that a gate lets through.
+func everyPair() iter.Seq2[Sender, Recipient] {
+	return func(yield func(Sender, Recipient) bool) {
+		for _, s := range []AgeBand{Adult, Teen} {
+			for _, r := range []Recipient{{AgeBand: Teen}, {AgeBand: Adult}, {AgeBand: Adult, NudityFilter: FilterBlur}, {AgeBand: Adult, NudityFilter: FilterHide}} {
+				r.Contact = ContactAccepted
+				if r.NudityFilter == "" {
+					r.NudityFilter = FilterOff
+				}
+				if !yield(Sender{AgeBand: s}, r) {
+					return
+				}
 			}
 		}
 	}

@@ -41,6 +41,16 @@ func (r *rig) redo(t *testing.T, o pipeline.RedoOrder) pipeline.Redone {
 	return done
 }
 
+// reads has today's engine see something else in a file than yesterday's did.
+func (r *rig) reads(text, as string) {
+	r.procs.Reads = func(t string) string {
+		if t == text {
+			return as
+		}
+		return t
+	}
+}
+
 func (r *rig) current(t *testing.T) pipeline.Manifest {
 	t.Helper()
 	m, err := pipeline.Current(t.Context(), r.store, "j")
@@ -92,8 +102,8 @@ func TestRedoOfTheSameChangesNothing(t *testing.T) {
 func TestRedoPutsARevisionOnceARun(t *testing.T) {
 	r := stored(t)
 	first := r.current(t)
-	r.upload(t, "a", "sea")
-	done := r.redo(t, pipeline.RedoOrder{})
+	r.reads("lake", "sea")
+	done := r.redo(t, pipeline.RedoOrder{Afresh: true})
 	if done.Outcome != pipeline.OutcomeUpdated || done.Number != 2 || len(done.Change.Added) != 1 || len(done.Change.Dropped) != 1 {
 		t.Fatalf("%+v", done)
 	}
@@ -107,12 +117,12 @@ func TestRedoPutsARevisionOnceARun(t *testing.T) {
 		t.Errorf("the old rendition: %v", err)
 	}
 
-	r.upload(t, "a", "moon") // not looked at: the run has done this message
+	r.reads("lake", "moon") // not looked at: the run has done this message
 	again := r.redo(t, pipeline.RedoOrder{})
 	if again.Outcome != pipeline.OutcomeUpdated || again.Number != 2 || !slices.Equal(again.Change.Added, done.Change.Added) || again.Manifest.Number() != 2 {
 		t.Errorf("the same run once more: %+v", again)
 	}
-	if next := r.redo(t, pipeline.RedoOrder{Run: "run2"}); next.Number != 3 {
+	if next := r.redo(t, pipeline.RedoOrder{Run: "run2", Afresh: true}); next.Number != 3 {
 		t.Errorf("another run: %+v", next)
 	}
 	if again := r.redo(t, pipeline.RedoOrder{}); again.Number != 2 || again.Manifest.Number() != 2 {
@@ -132,13 +142,15 @@ func TestRedoKeepsWhatCannotBeMadeAgain(t *testing.T) {
 		spoil func(*testing.T, *rig)
 		code  pipeline.Code
 	}{
-		{"source refused", func(t *testing.T, r *rig) { r.upload(t, "a", "refuse corrupt") }, pipeline.CodeCorrupt},
+		{"source refused", func(_ *testing.T, r *rig) { r.reads("lake", "refuse corrupt") }, pipeline.CodeCorrupt},
+		{"source changed", func(t *testing.T, r *rig) { r.upload(t, "a", "another lake") }, pipeline.CodeSourceChanged},
+		{"source changed, to what is refused", func(t *testing.T, r *rig) { r.upload(t, "a", "refuse corrupt") }, pipeline.CodeSourceChanged},
 		{"source gone", func(t *testing.T, r *rig) { r.sources.Store = without{r.sources.Store, "a"} }, pipeline.CodeSourceMissing},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := stored(t)
 			tt.spoil(t, r)
-			if done := r.redo(t, pipeline.RedoOrder{}); done.Outcome != pipeline.OutcomeKept || done.Code != tt.code || done.Number != 1 {
+			if done := r.redo(t, pipeline.RedoOrder{Afresh: true}); done.Outcome != pipeline.OutcomeKept || done.Code != tt.code || done.Number != 1 {
 				t.Errorf("%+v", done)
 			}
 			if m := r.current(t); m.Status != pipeline.StatusReady {
@@ -151,7 +163,7 @@ func TestRedoKeepsWhatCannotBeMadeAgain(t *testing.T) {
 			tt.spoil(t, r)
 			r.mod.Facts = modelled("new", pipeline.LevelExplicit)
 			r.Audience = filterOf(pipeline.FilterHide)
-			done := r.redo(t, pipeline.RedoOrder{})
+			done := r.redo(t, pipeline.RedoOrder{Afresh: true})
 			m := r.current(t)
 			if done.Outcome != pipeline.OutcomeUpdated || done.Code != tt.code || m.Number() != 2 {
 				t.Fatalf("%+v", done)
@@ -258,7 +270,7 @@ func (w without) Get(ctx context.Context, key string) (io.ReadCloser, pipeline.O
 
 func TestRedoInTroubleLeavesTheOldManifest(t *testing.T) {
 	for name, spoil := range map[string]func(*testing.T, *rig){
-		"engine": func(t *testing.T, r *rig) { r.upload(t, "a", "trouble") },
+		"engine": func(_ *testing.T, r *rig) { r.reads("lake", "trouble") },
 		"classifier": func(_ *testing.T, r *rig) {
 			r.mod.Facts, r.mod.Err = pipeline.Facts{Status: pipeline.Unavailable, Level: pipeline.LevelUnknown}, errors.New("away")
 		},
@@ -287,12 +299,13 @@ func (nobodyKnows) Audience(context.Context, pipeline.Job) (pipeline.Audience, e
 func TestRedoOfTheRejected(t *testing.T) {
 	for _, ask := range []bool{false, true} {
 		r := newRig(t)
-		r.upload(t, "a", "refuse corrupt")
+		r.reads("lake", "refuse corrupt")
+		r.upload(t, "a", "lake")
 		r.upload(t, "b", "hill")
 		if m := r.run(t, job("j", "a", "b"), pipeline.RunOptions{}); m.Status != pipeline.StatusPartial {
 			t.Fatal(m.Status)
 		}
-		r.upload(t, "a", "lake")
+		r.procs.Reads = nil
 		done := r.redo(t, pipeline.RedoOrder{Rejected: ask})
 		if want := map[bool]pipeline.Outcome{false: pipeline.OutcomeUnchanged, true: pipeline.OutcomeUpdated}[ask]; done.Outcome != want {
 			t.Errorf("rejected %v: %+v", ask, done)

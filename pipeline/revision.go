@@ -94,7 +94,7 @@ func readManifest(ctx context.Context, s Store, key string) (Manifest, error) {
 
 // KeepJob stores a job beside what it ends with: Redo needs it, and so does a recovery after Redis has lost the job. A worker keeps it before
 // its first attempt does anything else; an API that calls KeepJob before it queues the job loses none that no worker has taken up yet.
-// What is no valid job cannot be done again and is not kept.
+// What is no valid job cannot be done again and is not kept. An id under which another message is kept is CodeInvalidJob.
 func KeepJob(ctx context.Context, s Store, job Job) error {
 	if !job.valid() {
 		return nil
@@ -103,8 +103,20 @@ func KeepJob(ctx context.Context, s Store, job Job) error {
 	if err != nil {
 		return Trouble(CodeInternal, "keep job", err)
 	}
-	_, err = s.PutNew(ctx, JobKey(job.JobID), bytes.NewReader(data), int64(len(data)), opts)
+	created, err := s.PutNew(ctx, JobKey(job.JobID), bytes.NewReader(data), int64(len(data)), opts)
+	if err != nil || created {
+		return err
+	}
+	kept, err := KeptJob(ctx, s, job.JobID)
+	if err == nil && !kept.SameMessage(job) {
+		return usedID()
+	}
 	return err
+}
+
+// usedID refuses a job whose id stands for another message.
+func usedID() *Error {
+	return Refuse(CodeInvalidJob, "job_id: it was used for another message; give every message an id of its own")
 }
 
 func (j Job) valid() bool { return j.Validate() == nil }

@@ -55,6 +55,9 @@ func (it *itemRun) fetch(ctx context.Context) error {
 	}
 	defer src.Close()
 	it.file, err = StageFile(it.ws, fmt.Sprintf("in/%d", it.index), src, size, it.cfg.MaxBytes.of(it.item.Kind))
+	if err == nil && it.original != "" && it.file.SHA256 != it.original {
+		return Refuse(CodeSourceChanged, "the file is not the one that was sent; it was uploaded over, or the message's manifest is another one's")
+	}
 	return err
 }
 

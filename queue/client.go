@@ -77,7 +77,7 @@ func (c *Client) submit(ctx context.Context, job pipeline.Job, class Class) (Rec
 	if err != nil {
 		return Receipt{}, err
 	}
-	if err := c.reserve(ctx, job.JobID, class, payload); err != nil {
+	if err := c.reserve(ctx, job, class, payload); err != nil {
 		return Receipt{}, err
 	}
 	receipt := Receipt{JobID: job.JobID, Class: class, State: Queued}
@@ -120,25 +120,28 @@ func encodeJob(job pipeline.Job) ([]byte, error) {
 	return payload, nil
 }
 
-// reserve notes which job an id stands for and where it is queued. asynq's task ids are per queue: without the note another job of
-// the same id could be queued in another class.
-func (c *Client) reserve(ctx context.Context, jobID string, class Class, payload []byte) error {
+// reserveScript notes a job of an id that has no note, and returns what is noted. A client of an older version notes no message.
+var reserveScript = redis.NewScript(`
+redis.call('HSETNX', KEYS[1], 'class', ARGV[1])
+if redis.call('HSETNX', KEYS[1], 'digest', ARGV[2]) == 1 then
+  redis.call('HSET', KEYS[1], 'message', ARGV[3])
+end
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+return redis.call('HMGET', KEYS[1], 'class', 'digest', 'message')
+`)
+
+// reserve notes which message an id stands for and where it is queued: the same job again is the same message, and so is one whose audience
+// or deadline has changed. asynq's task ids are per queue: without the note another job of the same id could be queued in another class.
+func (c *Client) reserve(ctx context.Context, job pipeline.Job, class Class, payload []byte) error {
 	sum := sha256.Sum256(payload)
 	digest := hex.EncodeToString(sum[:])
-	key := jobKey(jobID)
-	var noted *redis.SliceCmd
-	_, err := c.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		p.HSetNX(ctx, key, fieldClass, string(class))
-		p.HSetNX(ctx, key, fieldDigest, digest)
-		noted = p.HMGet(ctx, key, fieldClass, fieldDigest)
-		p.Expire(ctx, key, c.cfg.noteTTL())
-		return nil
-	})
+	noted, err := reserveScript.Run(ctx, c.rdb, []string{jobKey(job.JobID)}, string(class), digest, job.MessageDigest(), int(c.cfg.noteTTL().Seconds())).Slice()
 	if err != nil {
 		return fmt.Errorf("submit: %w", err)
 	}
-	if v := noted.Val(); len(v) != 2 || v[0] != string(class) || v[1] != digest {
-		return pipeline.Refuse(pipeline.CodeInvalidJob, "job_id: it was used for another job; give every job an id of its own")
+	same := len(noted) == 3 && noted[0] == string(class) && (noted[1] == digest || noted[2] == job.MessageDigest())
+	if !same {
+		return pipeline.Refuse(pipeline.CodeInvalidJob, "job_id: it was used for another message; give every message an id of its own")
 	}
 	return nil
 }

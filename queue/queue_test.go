@@ -249,6 +249,11 @@ func TestAnIDIsForOneJob(t *testing.T) {
 	t.Parallel()
 	c := client(t, config(pipelinetest.StartRedis(t).URL()))
 	submit(t, c, job("j1", pipeline.KindPhoto))
+	older := job("j1", pipeline.KindPhoto) // by now: the audience is no part of what a message says
+	older.Recipients[0].AgeBand, older.Recipients[0].NudityFilter = pipeline.Teen, pipeline.FilterHide
+	if receipt, err := c.Submit(t.Context(), older); err != nil || !receipt.Existed {
+		t.Errorf("the same message to a changed audience: %+v, %v", receipt, err)
+	}
 	captioned := job("j1", pipeline.KindPhoto)
 	captioned.Caption = "another"
 	for name, j := range map[string]pipeline.Job{"same class": captioned, "another class": job("j1", pipeline.KindVideo)} {

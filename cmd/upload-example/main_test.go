@@ -263,7 +263,7 @@ func (p product) refuses(files [][]byte) {
 		"a file too many":    {"u_1", one, files, 422, "more files"},
 		"an age from there":  {"u_1", `{"id": "m2", "to": ["u_4"], "age_band": "adult"}`, nil, 422, "age_band"},
 		"another's place":    {"u_1", `{"id": "../u_2/m1", "to": ["u_2"], "files": [{"kind": "voice"}]}`, files[:1], 422, "invalid_job"},
-		"the id used before": {"u_1", `{"id": "m1", "to": ["u_2"], "files": [{"kind": "photo"}]}`, files[:1], 422, "another job"},
+		"the id used before": {"u_1", `{"id": "m1", "to": ["u_2"], "files": [{"kind": "photo"}]}`, files[:1], 422, "another message"},
 	} {
 		if code, body := p.send(tc.user, tc.message, tc.files...); code != tc.code || !strings.Contains(body, tc.says) {
 			p.t.Errorf("%s: %d %s, want %d %q", name, code, body, tc.code, tc.says)
