@@ -17,8 +17,17 @@ type Media struct {
 	Streams    int     `json:"streams,omitempty"`     // of every type
 	Format     string  `json:"format,omitempty"`      // demuxer that is to be forced: "mov", "matroska", "ogg"
 	Image      *Image  `json:"image,omitempty"`
-	Video      *Stream `json:"video,omitempty"` // the first real picture stream; a cover picture is none
-	Audio      *Stream `json:"audio,omitempty"` // the first audio stream
+	Video      *Stream `json:"video,omitempty"` // the picture that a player would show; a cover picture is none
+	Audio      *Stream `json:"audio,omitempty"` // the sound that a player would play, of a codec that is taken
+
+	LeftOut []LeftOut `json:"left_out,omitempty"` // pictures and sound beside those
+}
+
+// LeftOut is a stream that is not delivered.
+type LeftOut struct {
+	Kind  Kind   `json:"kind"`            // video or voice: its pictures or its sound
+	Codec string `json:"codec"`           // ffmpeg's name, else the container's
+	Taken bool   `json:"taken,omitempty"` // another stream was chosen over it; else its codec is not taken
 }
 
 // Image holds what only pictures have.
@@ -45,6 +54,8 @@ type Stream struct {
 	Rotation    int     `json:"rotation,omitempty"` // degrees clockwise to display: 0, 90, 180, 270
 	Mirrored    bool    `json:"mirrored,omitempty"` // the display matrix flips
 	FPS         float64 `json:"fps,omitempty"`      // average frames per second
+	Frames      int64   `json:"frames,omitempty"`   // pictures there are, 0 = not known
+	Alpha       bool    `json:"alpha,omitempty"`    // carries transparency beside its pictures
 	Transfer    string  `json:"transfer,omitempty"` // "smpte2084", "arib-std-b67", "bt709"
 	Primaries   string  `json:"primaries,omitempty"`
 	Matrix      string  `json:"matrix,omitempty"`

@@ -44,6 +44,9 @@ func checkVoice(m pipeline.Media, p VoiceProfile) error {
 	if m.Size > p.MaxBytes {
 		return tooLarge(m.Size, p.MaxBytes)
 	}
+	if name := soundLeftOut(m); m.Audio == nil && name != "" {
+		return RefuseSound(name)
+	}
 	if m.Audio == nil {
 		return pipeline.Refuse(pipeline.CodeNoAudio, "the recording has no sound; record it again")
 	}
@@ -59,6 +62,9 @@ func checkVideo(m pipeline.Media, p VideoProfile) error {
 	}
 	if m.Video == nil {
 		return pipeline.Refuse(pipeline.CodeNoVideo, "the video has no pictures; send it as voice")
+	}
+	if !TakesVideo(m.Video.Codec) {
+		return refusePicture(m.Video.Codec)
 	}
 	if m.DurationMS > p.MaxMS {
 		return tooLong(m.DurationMS, p.MaxMS)

@@ -148,7 +148,7 @@ func defaultPhoto() PhotoProfile {
 
 func defaultVideo() VideoProfile {
 	return VideoProfile{
-		MaxMS: 180_000, MaxBytes: 100 * MiB, MaxLong: 3840, MaxShort: 2160, MaxFPS: 120, MaxStreams: 8,
+		MaxMS: 180_000, MaxBytes: 100 * MiB, MaxLong: 3840, MaxShort: 2160, MaxFPS: 120, MaxStreams: 16,
 		ShortEdge: 720, OutFPS: 30, CRF: 23, Preset: "veryfast", MaxRate: 2_500_000, BufferSize: 5_000_000, GOPSeconds: 2,
 		AudioRate: 128_000, RemuxMaxRate: 3_300_000, RemuxMaxLong: 1920,
 		Poster: []ImageSpec{

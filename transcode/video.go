@@ -37,6 +37,7 @@ type VideoPlan struct {
 	Poster       *PhotoPlan   `json:"poster"` // what is made of the chosen poster, which is Picture.Width × Picture.Height
 	Sprite       *SpritePlan  `json:"sprite,omitempty"`
 	Small        *SmallPlan   `json:"small,omitempty"`
+	LeftOut      []string     `json:"left_out,omitempty"` // warnings: what of the file is not delivered
 }
 
 // VideoTime says which stretch of the source is read.
@@ -68,7 +69,9 @@ func planVideo(item pipeline.Item, m pipeline.Media, prof Profile) (*VideoPlan, 
 	if err != nil {
 		return nil, err
 	}
-	plan := &VideoPlan{Presentation: PresentVideo, VideoIndex: 0, AudioIndex: audioIndex(item.Edits, m), Time: when}
+	plan := &VideoPlan{
+		Presentation: PresentVideo, VideoIndex: 0, AudioIndex: audioIndex(item.Edits, m), Time: when, LeftOut: leftOutWarnings(m, muted(item.Edits)),
+	}
 	if plan.AudioIndex >= 0 {
 		plan.AudioDecoder = steadyDecoder(m.Audio)
 	}
@@ -97,19 +100,19 @@ var videoCodecs = []string{"h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "h263"}
 const fpsSlack = 1.05
 
 func checkStream(m pipeline.Media, p VideoProfile) error {
-	if !slices.Contains(videoCodecs, m.Video.Codec) {
-		return pipeline.Refuse(pipeline.CodeUnsupportedType, "the video's encoding is not taken; send H.264, HEVC, VP8, VP9, AV1, MPEG-4 or H.263")
-	}
 	if m.Video.FPS > p.MaxFPS*fpsSlack {
 		return pipeline.Refuse(pipeline.CodeTooManyPixels, "the video has %.0f frames a second; at most %.0f, export it with fewer", m.Video.FPS, p.MaxFPS)
 	}
 	return nil
 }
 
-// audioIndex is the sound to deliver: the first stream, unless the edits or the medium are silent or it cannot be decoded.
+func muted(edits []pipeline.Edit) bool {
+	return slices.ContainsFunc(edits, func(e pipeline.Edit) bool { return e.Op == pipeline.OpMute })
+}
+
+// audioIndex is the sound to deliver, unless the edits or the medium are silent or it cannot be decoded.
 func audioIndex(edits []pipeline.Edit, m pipeline.Media) int {
-	muted := slices.ContainsFunc(edits, func(e pipeline.Edit) bool { return e.Op == pipeline.OpMute })
-	if muted || m.Animated || m.Audio == nil || m.Audio.Codec == "" || m.Audio.SampleRate == 0 {
+	if muted(edits) || m.Animated || m.Audio == nil || m.Audio.Codec == "" || m.Audio.SampleRate == 0 {
 		return -1
 	}
 	return m.Audio.Index

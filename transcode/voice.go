@@ -33,8 +33,8 @@ var voiceCodecs = map[string]bool{
 
 // planVoice decides what is known before decoding. Media passed CheckLimits, so there is an audio stream.
 func planVoice(item pipeline.Item, m pipeline.Media, prof Profile) (*VoicePlan, error) {
-	if !voiceCodecs[m.Audio.Codec] {
-		return nil, pipeline.Refuse(pipeline.CodeUnsupportedType, "the recording's sound format is not taken; send Opus, AAC, MP3, FLAC, WAV or AMR")
+	if !TakesSound(m.Audio.Codec) {
+		return nil, RefuseSound(m.Audio.Codec)
 	}
 	start, end, err := trimSpan(item.Edits, prof.Voice.MinMS)
 	if err != nil {

@@ -38,12 +38,20 @@ var alsoProbed = []string{
 }
 
 // InputArgs are the options that stand before -i of ffprobe for f, in the order ffmpeg-go gives them: the demuxer is forced to the
-// sniffed type, and nothing that the file names is opened.
-func InputArgs(f pipeline.File) []string {
+// sniffed type, and nothing that the file names is opened. The decoders in opened are opened besides, and are given nothing to decode.
+func InputArgs(f pipeline.File, opened ...string) []string {
 	opts := inputOptions(f)
-	opts["codec_whitelist"] = strings.Join(append(slices.Clone(decoders), alsoProbed...), ",")
+	list := strings.Join(append(slices.Clone(decoders), alsoProbed...), ",")
+	opts["codec_whitelist"] = list
 	delete(opts, "format")
-	return append([]string{"-f", f.Type.Demuxer}, ff.ConvertKwargsToCmdLineArgs(opts)...)
+	args := append([]string{"-f", f.Type.Demuxer}, ff.ConvertKwargsToCmdLineArgs(opts)...)
+	if len(opened) == 0 {
+		return args
+	}
+	for _, kind := range []string{"v", "a", "s", "d"} { // an option of a kind is the decoder's alone, the one without also the demuxer's
+		args = append(args, "-codec_whitelist:"+kind, list+","+strings.Join(opened, ","))
+	}
+	return args
 }
 
 // Input is f as the source of an ffmpeg-go graph, read under the options of InputArgs and extra ones.

@@ -17,18 +17,20 @@ const probeCap = 1 << 20
 
 // probeEntries names the fields that are read; no tag is among them except the duration that Matroska keeps in one.
 const probeEntries = "format=format_name,duration,start_time,bit_rate,nb_streams:" +
-	"stream=index,codec_name,codec_type,profile,level,bit_rate,width,height,pix_fmt,sample_aspect_ratio,avg_frame_rate,r_frame_rate," +
-	"color_transfer,color_primaries,color_space,color_range,field_order,sample_rate,channels,duration,nb_read_packets:" +
-	"stream_disposition=attached_pic,timed_thumbnails:stream_tags=DURATION:stream_side_data=displaymatrix,rotation"
+	"stream=index,codec_name,codec_type,codec_tag_string,profile,level,bit_rate,width,height,pix_fmt,sample_aspect_ratio,avg_frame_rate," +
+	"r_frame_rate,color_transfer,color_primaries,color_space,color_range,field_order,sample_rate,channels,duration,nb_frames,nb_read_packets:" +
+	"stream_disposition=attached_pic,timed_thumbnails,default:stream_tags=DURATION,alpha_mode:stream_side_data=displaymatrix,rotation"
 
 // Probe reads f's headers, those of a plain voice note or MP4 itself and all others with one ffprobe process. dir is the workspace.
 //
-//  1. Bytes that are not of the sniffed type, or hold no stream, are CodeCorrupt; a stream of a format that is not taken, covers and
-//     subtitles apart, is CodeUnsupportedType.
+//  1. Bytes that are not of the sniffed type, or hold no stream, are CodeCorrupt; one that ffmpeg knows and cannot decode is
+//     CodeUnsupportedType and named.
 //  2. Without a real picture stream, a cover picture is none, the kind is voice; Audio is nil where there is no sound either.
 //  3. GIF and APNG are videos with more than one frame and photos with one.
 //  4. An MP4 whose media lie in another file is CodeUnsupportedType.
 //  5. DurationMS is 0 where a format has no duration of its own and only its bit rate could be guessed from: MP3, ADTS, AMR.
+//  6. Of several pictures and sounds those are given that a player would choose; what is left out is named in LeftOut. A picture of a codec
+//     that is not taken is given where there is no other.
 func (t Tools) Probe(ctx context.Context, dir string, f pipeline.File) (pipeline.Media, error) {
 	if err := ctx.Err(); err != nil {
 		return pipeline.Media{}, ended(err)
@@ -60,19 +62,44 @@ func (t Tools) askProbe(ctx context.Context, dir string, f pipeline.File) (pipel
 	return p.media(f), nil
 }
 
+// probe runs ffprobe, which opens a decoder for every stream and gives up where the list forbids one. Then it runs again and may open those,
+// for their names: they are handed the stream's headers and not one packet, because the list holds for what is decoded.
 func (t Tools) probe(ctx context.Context, dir string, f pipeline.File) ([]byte, error) {
-	args := append([]string{"-hide_banner", "-loglevel", "error", "-max_alloc", strconv.Itoa(maxAlloc)}, InputArgs(f)...)
-	if f.Type.Family == pipeline.FamilyImage {
+	out, log, err := t.probeOnce(ctx, dir, f, nil)
+	if opened := refusedDecoders(log); err != nil && len(opened) > 0 && len(opened) <= maxOpened {
+		out, log, err = t.probeOnce(ctx, dir, f, opened)
+	}
+	if err != nil && ctx.Err() == nil {
+		if named := unknownSound(log); named != nil {
+			return nil, named
+		}
+	}
+	return out, err
+}
+
+func (t Tools) probeOnce(ctx context.Context, dir string, f pipeline.File, opened []string) (printed []byte, log string, err error) {
+	args := append([]string{"-hide_banner", "-loglevel", probeLogLevel, "-max_alloc", strconv.Itoa(maxAlloc)}, InputArgs(f, opened...)...)
+	switch {
+	case f.Type.Family == pipeline.FamilyImage:
 		args = append(args, "-count_packets") // the frames of an animation; neither format says how many
+	case counted[f.Type.Demuxer]:
+		args = append(args, "-count_packets", "-read_intervals", fmt.Sprintf("%%+#%d", maxCounted))
 	}
 	args = append(args, "-show_entries", probeEntries, "-of", "json", "-i", inputName(f))
-	out := &capped{left: probeCap}
-	p := process{name: t.FFprobe, order: t.order, args: args, run: Run{Dir: dir, Stdout: out}, probes: true}
-	if err := p.start(ctx); err != nil {
-		return nil, err
-	}
-	return bytes.ToValidUTF8(out.buf.Bytes(), []byte("?")), nil
+	out, messages := &capped{left: probeCap}, []byte{}
+	p := process{name: t.FFprobe, order: t.order, args: args, run: Run{Dir: dir, Stdout: out, Log: &messages}, probes: true}
+	err = p.start(ctx)
+	return bytes.ToValidUTF8(out.buf.Bytes(), []byte("?")), string(messages), err
 }
+
+// probeLogLevel has ffprobe name sound that is known and not decoded.
+const probeLogLevel = "warning"
+
+// counted are the demuxers whose pictures are counted: no header of Matroska or of a fragmented MP4 says how many there are.
+var counted = map[string]bool{pipeline.TypeMP4.Demuxer: true, pipeline.TypeMKV.Demuxer: true}
+
+// maxCounted bounds the packets that are counted: more than three minutes at 960 pictures a second have with their sound.
+const maxCounted = 250_000
 
 // probed is ffprobe's JSON. Numbers are strings there, or "N/A".
 type probed struct {
@@ -89,6 +116,7 @@ type probedStream struct {
 	Index       int    `json:"index"`
 	Codec       string `json:"codec_name"`
 	Type        string `json:"codec_type"`
+	Tag         string `json:"codec_tag_string"`
 	Profile     string `json:"profile"`
 	Level       int    `json:"level"`
 	BitRate     string `json:"bit_rate"`
@@ -106,13 +134,16 @@ type probedStream struct {
 	SampleRate  string `json:"sample_rate"`
 	Channels    int    `json:"channels"`
 	Duration    string `json:"duration"`
+	Frames      string `json:"nb_frames"`
 	Packets     string `json:"nb_read_packets"`
 	Disposition struct {
 		AttachedPic int `json:"attached_pic"`
 		Thumbnails  int `json:"timed_thumbnails"`
+		Default     int `json:"default"`
 	} `json:"disposition"`
 	Tags struct {
 		Duration string `json:"DURATION"`
+		Alpha    string `json:"alpha_mode"`
 	} `json:"tags"`
 	SideData []struct {
 		Matrix   string  `json:"displaymatrix"`
@@ -125,16 +156,17 @@ func (p probed) media(f pipeline.File) pipeline.Media {
 		MIME: f.Type.MIME, Kind: pipeline.KindVoice, Size: f.Size, Format: f.Type.Demuxer, Streams: max(p.Format.Streams, len(p.Streams)),
 		DurationMS: p.durationMS(f), StartMS: millis(p.Format.StartTime), BitRate: whole(p.Format.BitRate),
 	}
-	for _, s := range p.Streams {
-		switch {
-		case s.isPicture() && m.Video == nil:
-			m.Video = s.video()
-			m.Width, m.Height = displaySize(m.Video)
-			m.Kind = pipeline.KindVideo
-		case s.Type == "audio" && m.Audio == nil:
-			m.Audio = s.audio()
-		}
+	c := p.choose(f)
+	if c.picture != nil {
+		m.Video = c.picture.video()
+		m.Width, m.Height = displaySize(m.Video)
+		m.Kind = pipeline.KindVideo
 	}
+	if c.sound != nil {
+		m.Audio = c.sound.audio()
+	}
+	m.LeftOut = p.leftOut(c, f)
+	c.shorten(p, &m)
 	if f.Type.Family == pipeline.FamilyImage {
 		p.animation(&m)
 	}
@@ -193,7 +225,7 @@ func (s probedStream) audio() *pipeline.Stream {
 
 func (s probedStream) video() *pipeline.Stream {
 	v := &pipeline.Stream{
-		Index: s.Index, Codec: s.Codec, Profile: s.Profile, Level: max(0, s.Level), BitRate: whole(s.BitRate),
+		Index: s.Index, Codec: s.name(), Profile: s.Profile, Level: max(0, s.Level), BitRate: whole(s.BitRate), Frames: s.frames(),
 		Width: s.Width, Height: s.Height, PixelFormat: s.PixelFormat, FPS: rate(s.AverageRate),
 		Transfer: s.Transfer, Primaries: s.Primaries, Matrix: s.Matrix, Range: s.Range, FieldOrder: s.FieldOrder,
 	}

@@ -89,7 +89,7 @@ func (t *mp4Track) picture(index int) *pipeline.Stream {
 	}
 	v := &pipeline.Stream{
 		Index: index, Codec: "h264", Profile: s.profile, Level: s.level, BitRate: t.bitRate(), Width: s.width, Height: s.height,
-		PixelFormat: "yuv420p", SARNum: s.sarNum, SARDen: s.sarDen, FPS: float64(t.samples) * float64(t.timescale) / float64(t.ticks),
+		PixelFormat: "yuv420p", Frames: t.samples, SARNum: s.sarNum, SARDen: s.sarDen, FPS: float64(t.samples) * float64(t.timescale) / float64(t.ticks),
 		Primaries: colourNames[0][s.colour[0]], Transfer: colourNames[1][s.colour[1]], Matrix: colourNames[2][s.colour[2]],
 		FieldOrder: "progressive",
 	}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 
 	"github.com/ninefold/ninefold/pipeline"
@@ -80,7 +81,7 @@ func (k *videoKit) agreesOnVideo(name string, plain bool) {
 		k.Errorf("%s: picture %+v, ffprobe: %+v", name, *got.Video, *want.Video)
 	}
 	got.Video, want.Video, got.Audio, want.Audio = nil, nil, nil, nil
-	if got != want {
+	if !reflect.DeepEqual(got, want) {
 		k.Errorf("%s: %+v, ffprobe: %+v", name, got, want)
 	}
 }

@@ -71,10 +71,15 @@ func (t Tools) Video(ctx context.Context, dir, out string, f pipeline.File, plan
 		tools: t, dir: dir, out: out, seen: framesDir, file: f, src: fileSource(f, plan), plan: plan, cards: cards, progress: rising(progress),
 	}
 	res, err := j.run(ctx)
-	if err == nil && len(res.Rendered.Part.Warnings) == 0 && endsEarly(filepath.Join(dir, f.Path), f.Type) {
-		res.Rendered.Part.Warnings = []string{"truncated: the file ends before it should; what could be decoded is delivered"}
+	if err != nil {
+		return res, err
 	}
-	return res, err
+	part := &res.Rendered.Part
+	if len(part.Warnings) == 0 && endsEarly(filepath.Join(dir, f.Path), f.Type) {
+		part.Warnings = []string{"truncated: the file ends before it should; what could be decoded is delivered"}
+	}
+	part.Warnings = append(part.Warnings, plan.LeftOut...)
+	return res, nil
 }
 
 func (j *videoJob) run(ctx context.Context) (*VideoResult, error) {

@@ -51,8 +51,28 @@ func checkMedia(m pipeline.Media) error {
 	if m.Width < 0 || m.Height < 0 || m.Frames < 0 || m.Streams < 0 || m.DurationMS < 0 || m.BitRate < 0 {
 		return crashed("identify answered a negative measure")
 	}
+	var names []string
+	for _, s := range []*pipeline.Stream{m.Video, m.Audio} {
+		if s != nil {
+			names = append(names, s.Codec)
+		}
+	}
+	for _, l := range m.LeftOut {
+		names = append(names, l.Codec)
+	}
+	for _, name := range names { // a sender reads them
+		if len(names) > maxNames || !codecName.MatchString(name) {
+			return crashed("identify answered %d codecs, one of them %.40q", len(names), name)
+		}
+	}
 	return nil
 }
+
+// maxNames bounds the streams that are named.
+const maxNames = 16
+
+// codecName is what a codec may be called.
+var codecName = regexp.MustCompile(`^[A-Za-z0-9_-]{0,32}$`)
 
 func checkRendered(r *pipeline.Rendered, out string) error {
 	if len(r.Part.Renditions) == 0 || len(r.Part.Renditions) > maxRenditions || r.Planned < 0 {
