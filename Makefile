@@ -45,6 +45,10 @@ test: build models tools ## Set up, build, vet, and run every test against the r
 bench-photo: build ## Measure photos against libvips' own tools and against bimg alone; fails where a limit is missed.
 	@NINEFOLD_BENCH_BIN='$(CURDIR)/bin' go test -count=1 -timeout 30m -run '^TestBenchPhoto$$' -v ./transcode/vips
 
+.PHONY: test-colour
+test-colour: build ## Compare what is delivered with what Debian's Chromium shows of the original: depths, bands, alpha, profiles, PNG's chunks.
+	@NINEFOLD_COLOUR=1 CI=true go test -count=1 -timeout 30m -run '^TestColourTable$$' ./transcode/vips
+
 .PHONY: build
 build: system ## Build the worker and its two engines into bin/.
 	@go build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/ninefold ./cmd/ninefold-engine

@@ -25,11 +25,11 @@ int nf_has_operation(const char *name) { return vips_type_find("VipsOperation", 
 static int load_file(const nf_source *s, VipsImage **out) {
 	VipsAccess seq = VIPS_ACCESS_SEQUENTIAL;
 	switch (s->type) {
-	case NF_JPEG: return vips_jpegload(s->path, out, "shrink", s->shrink, "access", seq, "fail_on", s->fail_on, NULL);
+	case NF_JPEG: return vips_jpegload(s->path, out, "shrink", s->shrink, "autorotate", FALSE, "access", seq, "fail_on", s->fail_on, NULL);
 	case NF_PNG: return vips_pngload(s->path, out, "access", seq, "fail_on", s->fail_on, NULL);
-	case NF_WEBP: return vips_webpload(s->path, out, "n", s->all_pages ? -1 : 1, "access", seq, "fail_on", s->fail_on, NULL);
-	case NF_GIF: return vips_gifload(s->path, out, "n", 1, "access", seq, "fail_on", s->fail_on, NULL);
-	case NF_HEIF: return vips_heifload(s->path, out, "access", seq, "fail_on", s->fail_on, NULL);
+	case NF_WEBP: return vips_webpload(s->path, out, "page", 0, "n", s->all_pages ? -1 : 1, "scale", 1.0, "access", seq, "fail_on", s->fail_on, NULL);
+	case NF_GIF: return vips_gifload(s->path, out, "page", 0, "n", 1, "access", seq, "fail_on", s->fail_on, NULL);
+	case NF_HEIF: return vips_heifload(s->path, out, "page", 0, "n", 1, "thumbnail", FALSE, "access", seq, "fail_on", s->fail_on, NULL);
 	}
 	vips_error("ninefold", "no such loader");
 	return -1;
@@ -37,7 +37,8 @@ static int load_file(const nf_source *s, VipsImage **out) {
 
 int nf_load(const nf_source *s, VipsImage **out) {
 	if (s->buf)
-		return vips_heifload_buffer(s->buf, s->len, out, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", s->fail_on, NULL);
+		return vips_heifload_buffer(s->buf, s->len, out, "page", 0, "n", 1, "thumbnail", FALSE, "access", VIPS_ACCESS_SEQUENTIAL,
+			"fail_on", s->fail_on, NULL);
 	return load_file(s, out);
 }
 
@@ -53,6 +54,15 @@ const void *nf_exif(VipsImage *in, size_t *len) {
 }
 
 int nf_has_profile(VipsImage *in) { return vips_image_get_typeof(in, VIPS_META_ICC_NAME) != 0; }
+
+// The profile as it stands in the file, NULL where there is none.
+const void *nf_profile(VipsImage *in, size_t *len) {
+	const void *data = NULL;
+	*len = 0;
+	if (nf_has_profile(in) && vips_image_get_blob(in, VIPS_META_ICC_NAME, &data, len))
+		vips_error_clear();
+	return data;
+}
 
 // Reads from the top and returns how many rows came before the decoder gave up: all of them for a whole picture.
 int nf_good_rows(VipsImage *in) {
@@ -70,6 +80,21 @@ int nf_good_rows(VipsImage *in) {
 
 int nf_crop(VipsImage *in, VipsImage **out, int x, int y, int w, int h) { return vips_extract_area(in, out, x, y, w, h, NULL); }
 
+// Deep pictures have 16 bits a band, all others 8: libvips would guess the range from the interpretation.
+static double most(VipsImage *in) { return in->BandFmt == VIPS_FORMAT_USHORT ? 65535 : 255; }
+
+// Eight bits a band, rounded.
+static int eight(VipsImage *in, VipsImage **out) {
+	VipsImage *t = NULL;
+	if (in->BandFmt == VIPS_FORMAT_UCHAR)
+		return vips_copy(in, out, NULL);
+	if (vips_linear1(in, &t, 255 / most(in), 0.5, "uchar", FALSE, NULL))
+		return -1;
+	int bad = vips_cast(t, out, VIPS_FORMAT_UCHAR, "shift", FALSE, NULL);
+	g_object_unref(t);
+	return bad;
+}
+
 // Transparent pixels have a colour, too; without the premultiplication it would bleed over the edges.
 static int weighted(VipsImage *in, VipsImage **out, double sx, double sy, int area) {
 	VipsObject *scope = VIPS_OBJECT(vips_image_new());
@@ -78,14 +103,15 @@ static int weighted(VipsImage *in, VipsImage **out, double sx, double sy, int ar
 	int alpha = vips_image_hasalpha(in);
 	int bad = 0;
 	if (alpha) {
-		bad = vips_premultiply(in, &t[0], NULL);
+		bad = vips_premultiply(in, &t[0], "max_alpha", most(in), NULL);
 		from = t[0];
 	}
 	if (!bad)
-		bad = area ? vips_shrink(from, alpha ? &t[1] : out, 1 / sx, 1 / sy, NULL)
-			: vips_resize(from, alpha ? &t[1] : out, sx, "vscale", sy, NULL);
+		bad = area ? vips_shrink(from, alpha ? &t[1] : out, 1 / sx, 1 / sy, "ceil", FALSE, NULL)
+			: vips_resize(from, alpha ? &t[1] : out, sx, "vscale", sy, "kernel", VIPS_KERNEL_LANCZOS3, "gap", 2.0, NULL);
 	if (!bad && alpha)
-		bad = vips_unpremultiply(t[1], &t[2], NULL) || vips_rint(t[2], &t[3], NULL) || vips_cast(t[3], out, in->BandFmt, NULL);
+		bad = vips_unpremultiply(t[1], &t[2], "max_alpha", most(in), "alpha_band", in->Bands - 1, NULL) ||
+			vips_rint(t[2], &t[3], NULL) || vips_cast(t[3], out, in->BandFmt, "shift", FALSE, NULL);
 	g_object_unref(scope);
 	return bad;
 }
@@ -120,19 +146,75 @@ int nf_with_profile(VipsImage *in, VipsImage **out, const void *profile, size_t 
 	return 0;
 }
 
-// A profile that does not fit its picture is ignored, as every viewer does.
-int nf_srgb(VipsImage *in, VipsImage **out) {
-	int cmyk = in->Type == VIPS_INTERPRETATION_CMYK;
-	if (nf_has_profile(in) || cmyk) {
-		if (!vips_icc_transform(in, out, "srgb", "embedded", TRUE, "input_profile", cmyk ? "cmyk" : "srgb", NULL))
-			return 0;
-		vips_error_clear();
-	}
-	VipsImage *t = NULL;
-	if (vips_colourspace(in, &t, VIPS_INTERPRETATION_sRGB, NULL))
+int nf_without_profile(VipsImage *in, VipsImage **out) {
+	if (vips_copy(in, out, NULL))
 		return -1;
-	int bad = vips_cast(t, out, VIPS_FORMAT_UCHAR, NULL);
+	vips_image_remove(*out, VIPS_META_ICC_NAME);
+	return 0;
+}
+
+static int three(VipsImage *in, VipsImage **out) {
+	VipsImage *bands[3] = { in, in, in };
+	VipsImage *t = NULL;
+	if (in->Bands != 1)
+		return vips_copy(in, out, NULL);
+	if (vips_bandjoin(bands, &t, 3, NULL))
+		return -1;
+	VipsInterpretation space = in->BandFmt == VIPS_FORMAT_USHORT ? VIPS_INTERPRETATION_RGB16 : VIPS_INTERPRETATION_sRGB;
+	int bad = vips_copy(t, out, "interpretation", space, NULL);
 	g_object_unref(t);
+	return bad;
+}
+
+// Without a profile a value is sRGB's, whatever its depth.
+static int assumed(VipsImage *in, VipsImage **out) {
+	VipsObject *scope = VIPS_OBJECT(vips_image_new());
+	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 2);
+	int bad = eight(in, &t[0]) || three(t[0], &t[1]) || vips_copy(t[1], out, "interpretation", VIPS_INTERPRETATION_sRGB, NULL);
+	g_object_unref(scope);
+	return bad;
+}
+
+// Ink without a profile, as browsers show it: what cyan, magenta and yellow leave of the light, times what black leaves.
+static int ink(VipsImage *in, VipsImage **out) {
+	VipsObject *scope = VIPS_OBJECT(vips_image_new());
+	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 6);
+	int bad = eight(in, &t[0]) || vips_linear1(t[0], &t[1], -1.0 / 255, 1, "uchar", FALSE, NULL) ||
+		vips_extract_band(t[1], &t[2], 0, "n", 3, NULL) || vips_extract_band(t[1], &t[3], 3, "n", 1, NULL) ||
+		vips_multiply(t[2], t[3], &t[4], NULL) || vips_linear1(t[4], &t[5], 255, 0.5, "uchar", FALSE, NULL);
+	VipsImage *u = NULL;
+	if (!bad && !(bad = vips_cast(t[5], &u, VIPS_FORMAT_UCHAR, "shift", FALSE, NULL)))
+		bad = vips_copy(u, out, "interpretation", VIPS_INTERPRETATION_sRGB, NULL);
+	if (u)
+		g_object_unref(u);
+	g_object_unref(scope);
+	return bad;
+}
+
+// The colour bands alone: what a colour engine does with an alpha band differs between versions.
+static int coloured(VipsImage *in, VipsImage **out, int how, int intent) {
+	VipsImage *t = NULL;
+	if (how == NF_ASSUMED)
+		return assumed(in, out);
+	if (how == NF_INK)
+		return ink(in, out);
+	if (how == NF_EMBEDDED_RGB ? three(in, &t) : vips_copy(in, &t, NULL))
+		return -1;
+	int bad = vips_icc_transform(t, out, "srgb", "embedded", TRUE, "intent", intent, "pcs", VIPS_PCS_LAB, "black_point_compensation", FALSE, "depth", 8, NULL);
+	g_object_unref(t);
+	return bad;
+}
+
+int nf_srgb(VipsImage *in, VipsImage **out, int how, int intent) {
+	VipsObject *scope = VIPS_OBJECT(vips_image_new());
+	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 4);
+	int bad;
+	if (!vips_image_hasalpha(in))
+		bad = coloured(in, out, how, intent);
+	else
+		bad = vips_extract_band(in, &t[0], 0, "n", in->Bands - 1, NULL) || coloured(t[0], &t[1], how, intent) ||
+			vips_extract_band(in, &t[2], in->Bands - 1, "n", 1, NULL) || eight(t[2], &t[3]) || vips_bandjoin2(t[1], t[3], out, NULL);
+	g_object_unref(scope);
 	return bad;
 }
 
@@ -152,9 +234,10 @@ int nf_recomb(VipsImage *in, VipsImage **out, double *matrix, double offset) {
 	int bad = !(t[0] = vips_image_new_matrix_from_array(3, 3, matrix, 9));
 	if (!bad)
 		bad = vips_extract_band(in, &t[1], 0, "n", 3, NULL) || vips_recomb(t[1], &t[2], t[0], NULL) ||
-			vips_linear1(t[2], &t[3], 1, offset + 0.5, NULL) || vips_cast(t[3], &t[4], VIPS_FORMAT_UCHAR, NULL);
+			vips_linear1(t[2], &t[3], 1, offset + 0.5, "uchar", FALSE, NULL) ||
+			vips_cast(t[3], &t[4], VIPS_FORMAT_UCHAR, "shift", FALSE, NULL);
 	if (!bad && in->Bands > 3)
-		bad = vips_extract_band(in, &t[5], 3, NULL) || vips_bandjoin2(t[4], t[5], out, NULL);
+		bad = vips_extract_band(in, &t[5], 3, "n", 1, NULL) || vips_bandjoin2(t[4], t[5], out, NULL);
 	else if (!bad)
 		bad = vips_copy(t[4], out, NULL);
 	g_object_unref(scope);
@@ -163,7 +246,7 @@ int nf_recomb(VipsImage *in, VipsImage **out, double *matrix, double offset) {
 
 int nf_flatten(VipsImage *in, VipsImage **out, double grey) {
 	VipsArrayDouble *background = vips_array_double_newv(1, grey);
-	int bad = vips_flatten(in, out, "background", background, NULL);
+	int bad = vips_flatten(in, out, "background", background, "max_alpha", most(in), NULL);
 	vips_area_unref(VIPS_AREA(background));
 	return bad;
 }
@@ -171,16 +254,16 @@ int nf_flatten(VipsImage *in, VipsImage **out, double grey) {
 int nf_opaque(VipsImage *in, int *opaque) {
 	VipsImage *t = NULL;
 	double least = 0;
-	int bad = vips_extract_band(in, &t, in->Bands - 1, NULL) || vips_min(t, &least, NULL);
+	int bad = vips_extract_band(in, &t, in->Bands - 1, "n", 1, NULL) || vips_min(t, &least, NULL);
 	if (t)
 		g_object_unref(t);
-	*opaque = least >= 255;
+	*opaque = least >= most(in);
 	return bad;
 }
 
 int nf_drop_alpha(VipsImage *in, VipsImage **out) { return vips_extract_band(in, out, 0, "n", in->Bands - 1, NULL); }
 int nf_rgba(VipsImage *in, VipsImage **out) { return vips_image_hasalpha(in) ? vips_copy(in, out, NULL) : vips_addalpha(in, out, NULL); }
-int nf_blur(VipsImage *in, VipsImage **out, double sigma) { return vips_gaussblur(in, out, sigma, NULL); }
+int nf_blur(VipsImage *in, VipsImage **out, double sigma) { return vips_gaussblur(in, out, sigma, "min_ampl", 0.2, "precision", VIPS_PRECISION_INTEGER, NULL); }
 
 int nf_memory(VipsImage *in, VipsImage **out) {
 	*out = vips_image_copy_memory(in);

@@ -4,6 +4,14 @@
 
 enum nf_type { NF_JPEG, NF_PNG, NF_WEBP, NF_GIF, NF_HEIF };
 
+// What a picture's values mean.
+enum nf_how {
+	NF_ASSUMED,      // sRGB, or grey with sRGB's curve
+	NF_EMBEDDED,     // the profile's, which has as many bands
+	NF_EMBEDDED_RGB, // the profile's; a grey picture is spread over its three bands
+	NF_INK           // cyan, magenta, yellow and black without a profile of its own
+};
+
 typedef struct {
 	int type;         // enum nf_type
 	const char *path; // read the file, or
@@ -22,13 +30,15 @@ int nf_page_count(VipsImage *in);
 int nf_orientation(VipsImage *in);
 const void *nf_exif(VipsImage *in, size_t *len);
 int nf_has_profile(VipsImage *in);
+const void *nf_profile(VipsImage *in, size_t *len);
 int nf_good_rows(VipsImage *in);
 
 int nf_crop(VipsImage *in, VipsImage **out, int x, int y, int w, int h);
 int nf_resize(VipsImage *in, VipsImage **out, int w, int h);
 int nf_area_shrink(VipsImage *in, VipsImage **out, int w, int h);
 int nf_with_profile(VipsImage *in, VipsImage **out, const void *profile, size_t len);
-int nf_srgb(VipsImage *in, VipsImage **out);
+int nf_without_profile(VipsImage *in, VipsImage **out);
+int nf_srgb(VipsImage *in, VipsImage **out, int how, int intent); // enum nf_how, VipsIntent
 int nf_rotate(VipsImage *in, VipsImage **out, int degrees);
 int nf_flip(VipsImage *in, VipsImage **out, int vertical);
 int nf_recomb(VipsImage *in, VipsImage **out, double *matrix, double offset);

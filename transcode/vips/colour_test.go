@@ -1,10 +1,12 @@
 package vips
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"image"
 	"image/color"
+	"image/jpeg"
 	"math"
 	"os"
 	"os/exec"
@@ -79,16 +81,21 @@ func TestColourSpaces(t *testing.T) {
 	}
 }
 
-// CMYK holds fewer colours than the card has; the truth is what libvips' own tool shows of the same file.
+// CMYK holds fewer colours than the card has; the truth is what libvips' own tool shows of the same file, and without a profile what
+// browsers do: each ink takes its share of the light.
 func TestCMYK(t *testing.T) {
-	plain := pngOf(t, card(cardW, cardH))
-	for name, options := range map[string]string{"with profile": "[Q=98]", "without": "[Q=98,strip]"} {
+	ink := converted(t, pngOf(t, card(cardW, cardH)), ".jpg", "[Q=98,strip]", "icc_transform", "cmyk", "--input-profile", "srgb")
+	for name, data := range map[string][]byte{
+		"perceptual": withJPEGProfile(ink, tableProfile("CMYK", "A2B0")), "relative": withJPEGProfile(ink, tableProfile("CMYK", "A2B1")), "without": ink,
+	} {
 		t.Run(name, func(t *testing.T) {
-			data := converted(t, plain, ".jpg", options, "icc_transform", "cmyk", "--input-profile", "srgb")
 			dir, f := staged(t, data)
-			shown := filepath.Join(t.TempDir(), "shown.png")
-			vipsTool(t, "icc_transform", filepath.Join(dir, f.Path), shown, "srgb", "--embedded", "--input-profile", "cmyk")
-			truth := decoded(t, shown)
+			truth := inkTruth(t, dir, f)
+			if name != "without" {
+				shown := filepath.Join(t.TempDir(), "shown.png")
+				vipsTool(t, "icc_transform", filepath.Join(dir, f.Path), shown, "srgb", "--embedded", "--intent", name)
+				truth = decoded(t, shown)
+			}
 			want := map[string]color.NRGBA{}
 			for corner, p := range map[string]image.Point{"top left": {X: 20, Y: 15}, "bottom left": {X: 20, Y: 105}, "middle": {X: 80, Y: 60}} {
 				c := truth.at(p.X, p.Y)
@@ -97,6 +104,35 @@ func TestCMYK(t *testing.T) {
 			everywhere(t, mustProcess(t, dir, f), want)
 		})
 	}
+}
+
+// inkTruth multiplies what the inks of a CMYK JPEG leave of the light.
+func inkTruth(t *testing.T, dir string, f pipeline.File) raster {
+	t.Helper()
+	img, err := jpeg.Decode(bytes.NewReader(mustRead(t, filepath.Join(dir, f.Path))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmyk, ok := img.(*image.CMYK)
+	if !ok {
+		t.Fatalf("%T is no CMYK", img)
+	}
+	out := raster{make([]byte, 3*cardW*cardH), cardW, cardH, 3}
+	for i := range cardW * cardH {
+		for c := range 3 {
+			out.pix[3*i+c] = byte(int(255-cmyk.Pix[4*i+c]) * int(255-cmyk.Pix[4*i+3]) / 255)
+		}
+	}
+	return out
+}
+
+func mustRead(t testing.TB, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
 
 // The colours must really have been converted, not passed: the P3 file's raw values are far from the card's.

@@ -68,6 +68,14 @@ func (p picture) alpha() bool   { return C.vips_image_hasalpha(p.c) != 0 }
 func (p picture) profile() bool { return C.nf_has_profile(p.c) != 0 }
 func (p picture) pages() int    { return int(C.nf_page_count(p.c)) }
 
+// colours is the number of bands beside alpha.
+func (p picture) colours() int {
+	if p.alpha() {
+		return p.bands() - 1
+	}
+	return p.bands()
+}
+
 // orientation is EXIF's 1..8; anything else in the file counts as 1.
 func (p picture) orientation() int {
 	o := int(C.nf_orientation(p.c))
@@ -127,17 +135,44 @@ func (p picture) areaShrink(w, h int) (picture, error) {
 	return p.arena.own("shrink", bad, out)
 }
 
-// srgb converts to 8-bit sRGB, through the embedded profile where there is one.
+// srgb converts to 8-bit sRGB, through the embedded profile where there is one that fits. One that does not fit, or that the colour engine
+// cannot use, is ignored, as every viewer does.
 func (p picture) srgb() (picture, error) {
+	facts, none, colours := readICC(p.profileBytes()), iccFacts{}, p.colours()
+	out, err := p.converted(facts.meaning(colours), facts.intent())
+	if err != nil && facts.fits(colours) {
+		return p.converted(none.meaning(colours), none.intent())
+	}
+	return out, err
+}
+
+func (p picture) converted(how, intent C.int) (picture, error) {
 	var out *C.VipsImage
-	bad := C.nf_srgb(p.c, &out)
+	bad := C.nf_srgb(p.c, &out, how, intent)
 	return p.arena.own("colour", bad, out)
+}
+
+// profileBytes is libvips' own copy of the profile, nil where there is none: valid as long as the picture.
+func (p picture) profileBytes() []byte {
+	var n C.size_t
+	data := C.nf_profile(p.c, &n)
+	if data == nil || n == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(data), int(n))
 }
 
 // withProfile puts a profile on the picture, which says what its values mean and changes none.
 func (p picture) withProfile(profile []byte) (picture, error) {
 	var out *C.VipsImage
 	bad := C.nf_with_profile(p.c, &out, unsafe.Pointer(&profile[0]), C.size_t(len(profile)))
+	return p.arena.own("profile", bad, out)
+}
+
+// withoutProfile takes the profile off and changes no value.
+func (p picture) withoutProfile() (picture, error) {
+	var out *C.VipsImage
+	bad := C.nf_without_profile(p.c, &out)
 	return p.arena.own("profile", bad, out)
 }
 

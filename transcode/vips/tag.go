@@ -6,9 +6,15 @@ import (
 	"github.com/ninefold/ninefold/pipeline"
 )
 
-// tagged gives a picture without a profile the one that its file asks for in other words: the code points of a HEIC or AVIF, or Exif's
-// mark of Adobe RGB. A picture that says nothing, or something close to sRGB, stays as it is.
+// tagged gives a picture the profile that its file asks for in other words: a PNG's chunks, or, of a picture without a profile, the code
+// points of a HEIC or AVIF, or Exif's mark of Adobe RGB. A picture that says nothing, or something close to sRGB, stays as it is.
 func (s source) tagged(p picture) (picture, error) {
+	if s.typ == pipeline.TypePNG || s.typ == pipeline.TypeAPNG {
+		var err error
+		if p, err = s.colourOfPNG(p); err != nil {
+			return picture{}, err
+		}
+	}
 	if p.profile() {
 		return p, nil
 	}
