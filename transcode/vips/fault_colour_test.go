@@ -3,23 +3,9 @@ package vips
 import (
 	"maps"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 )
-
-// faults are the inputs of public complaints; tests that read them skip where they are absent.
-const faults = "../../../shared/faults"
-
-func fault(t testing.TB, name string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(faults, name))
-	if err != nil {
-		t.Skipf("the fault %s is absent: %v", name, err)
-	}
-	return data
-}
 
 // faultCorners is what Chromium shows in the four corners of the faults' card.
 var faultCorners = [4][3]float64{{220, 30, 30}, {30, 200, 40}, {30, 60, 220}, {240, 240, 240}}
@@ -44,7 +30,7 @@ func checkCorners(t *testing.T, got raster, want [4][3]float64) {
 func TestProfileOfOtherColours(t *testing.T) {
 	for _, name := range []string{"rgb-grayicc.jpg", "rgb-grayicc.webp", "rgb-grayicc.avif"} {
 		t.Run(name, func(t *testing.T) {
-			dir, f := staged(t, fault(t, "06-grey-profile-on-colour/"+name))
+			dir, f := fault(t, "06-grey-profile-on-colour/"+name)
 			r := mustProcess(t, dir, f)
 			checkCorners(t, r.pixels(t, "display", "image/jpeg"), faultCorners)
 			checkCorners(t, r.pixels(t, "display", "image/webp"), faultCorners)
@@ -71,7 +57,7 @@ func linkProfile() []byte {
 func TestPNGColourChunks(t *testing.T) {
 	for _, name := range []string{"gama1.png", "gama18.png", "cicp-p3.png"} {
 		t.Run(name, func(t *testing.T) {
-			dir, f := staged(t, fault(t, "07-png-colour-chunks/"+name))
+			dir, f := fault(t, "07-png-colour-chunks/"+name)
 			r := mustProcess(t, dir, f)
 			checkCorners(t, r.pixels(t, "display", "image/jpeg"), faultCorners)
 			checkCorners(t, r.pixels(t, "display", "image/webp"), faultCorners)
@@ -122,7 +108,7 @@ func lossless(t *testing.T, data []byte) raster {
 
 // PQ and HLG in a PNG come out as the same pixels do in an AVIF.
 func TestHDRInPNG(t *testing.T) {
-	dir, f := staged(t, fault(t, "07-png-colour-chunks/cicp-pq.png"))
+	dir, f := fault(t, "07-png-colour-chunks/cicp-pq.png")
 	got := mustProcess(t, dir, f).pixels(t, "display", "image/jpeg")
 	want := [4][3]float64{}
 	for i, c := range faultCorners {
@@ -147,7 +133,7 @@ func encodedSRGB(light float64) float64 {
 
 // A profile with a table for one intent is used with that intent.
 func TestProfileOfOneIntent(t *testing.T) {
-	dir, f := staged(t, fault(t, "22-profiles-and-depths/lut-profile.jpg"))
+	dir, f := fault(t, "22-profiles-and-depths/lut-profile.jpg")
 	mean := mustProcess(t, dir, f).pixels(t, "display", "image/jpeg").shrunkTo(1, 1).at(0, 0)
 	for i, v := range [3]float64{58, 122, 177} { // Chromium
 		if math.Abs(mean[i]-v) > 3 {
@@ -173,7 +159,7 @@ func TestProfileOfOneIntent(t *testing.T) {
 
 // Sixteen bits come out as eight do, whatever the bands, the alpha and the profile.
 func TestDepthsComeOutAlike(t *testing.T) {
-	dir, f := staged(t, fault(t, "22-profiles-and-depths/grey-alpha-16.png"))
+	dir, f := fault(t, "22-profiles-and-depths/grey-alpha-16.png")
 	if mean := mustProcess(t, dir, f).pixels(t, "display", "image/jpeg").shrunkTo(1, 1).at(0, 0); mean[0] < 240 {
 		t.Errorf("grey with alpha in 16 bits: mean %v, want almost white", mean)
 	}
