@@ -56,6 +56,10 @@ func checkVoice(m pipeline.Media, p VoiceProfile) error {
 	return nil
 }
 
+// LimitGraceMS is how much longer than the limit a video may be whose recorder stopped at the limit: its last frame and its last block of
+// sound. It is delivered up to the limit.
+const LimitGraceMS = 250
+
 func checkVideo(m pipeline.Media, p VideoProfile) error {
 	if m.Size > p.MaxBytes {
 		return tooLarge(m.Size, p.MaxBytes)
@@ -66,7 +70,7 @@ func checkVideo(m pipeline.Media, p VideoProfile) error {
 	if !TakesVideo(m.Video.Codec) {
 		return refusePicture(m.Video.Codec)
 	}
-	if m.DurationMS > p.MaxMS {
+	if m.DurationMS > p.MaxMS+LimitGraceMS {
 		return tooLong(m.DurationMS, p.MaxMS)
 	}
 	long, short := max(m.Video.Width, m.Video.Height), min(m.Video.Width, m.Video.Height)

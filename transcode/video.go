@@ -42,6 +42,7 @@ type VideoPlan struct {
 
 // VideoTime says which stretch of the source is read.
 type VideoTime struct {
+	OriginMS int64 `json:"origin_ms"` // the source's first timestamp, on its own clock
 	StartMS  int64 `json:"start_ms"`  // from the source's first timestamp
 	LengthMS int64 `json:"length_ms"` // 0 = to the end
 	LimitMS  int64 `json:"limit_ms"`  // more than this delivered is too_long, whatever the container claimed
@@ -123,7 +124,7 @@ const limitSlackMS = 1000
 
 // planTime reads the trim edits, each counted on what the one before left.
 func planTime(edits []pipeline.Edit, m pipeline.Media, p VideoProfile) (VideoTime, error) {
-	t := VideoTime{LimitMS: p.MaxMS, ExpectMS: m.DurationMS}
+	t := VideoTime{OriginMS: m.StartMS, LimitMS: p.MaxMS, ExpectMS: m.DurationMS}
 	for _, e := range edits {
 		if e.Op != pipeline.OpTrim {
 			continue
@@ -132,6 +133,9 @@ func planTime(edits []pipeline.Edit, m pipeline.Media, p VideoProfile) (VideoTim
 			return t, pipeline.Refuse(pipeline.CodeTooShort, "nothing is left after the trim: it begins at %d ms of %d ms", e.StartMS, t.ExpectMS)
 		}
 		t = t.trim(e.StartMS, e.EndMS)
+	}
+	if !m.Animated && t.ExpectMS > t.LimitMS && t.ExpectMS <= t.LimitMS+LimitGraceMS {
+		t.LengthMS, t.ExpectMS = t.LimitMS, t.LimitMS
 	}
 	return t, nil
 }
@@ -241,6 +245,7 @@ func planMethod(edits []pipeline.Edit, m pipeline.Media, p VideoProfile) (method
 		{v.Width%2 != 0 || v.Height%2 != 0 || v.Width != m.Width || v.Height != m.Height, "odd size"},
 		{max(v.Width, v.Height) > p.RemuxMaxLong, "size"},
 		{v.FPS <= 0 || v.FPS > remuxFPS*fpsSlack, "frame rate"},
+		{m.DurationMS > p.MaxMS, "longer than the limit"},
 		{m.DurationMS <= 0 || rate <= 0 || rate > p.RemuxMaxRate, "bit rate"},
 		{a != nil && (a.Codec != "aac" || a.Profile != "LC" || a.Channels > 2), "audio"},
 	} {

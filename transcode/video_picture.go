@@ -10,18 +10,20 @@ import (
 // VideoPicture is what happens to every frame, in the order of its fields. Scaling comes as early as it can: everything after it
 // costs by the delivered pixel, not by the source's.
 type VideoPicture struct {
-	Flatten     bool       `json:"flatten,omitempty"`     // put transparency on white
-	Deinterlace bool       `json:"deinterlace,omitempty"` // before anything that moves lines
-	FPS         float64    `json:"fps,omitempty"`         // make this constant rate, 0 = keep every frame and its time
-	Crop        *Rect      `json:"crop,omitempty"`        // coded pixels
-	ScaleWidth  int        `json:"scale_width"`           // still in coded orientation; square pixels from here on
-	ScaleHeight int        `json:"scale_height"`          // still in coded orientation
-	Color       VideoColor `json:"color"`                 // to BT.709, 8 bit, limited range
-	Mirror      bool       `json:"mirror,omitempty"`      // swap left and right, before Turn
-	Turn        int        `json:"turn,omitempty"`        // degrees clockwise: 0, 90, 180, 270
-	Steps       []Step     `json:"steps,omitempty"`       // adjust, caption, and whatever follows a caption, in pixels of this stage
-	Width       int        `json:"width"`                 // delivered, even
-	Height      int        `json:"height"`                // delivered, even
+	SourceWidth  int        `json:"source_width"` // as coded; frames of another size are brought to it
+	SourceHeight int        `json:"source_height"`
+	Flatten      bool       `json:"flatten,omitempty"`     // put transparency on white
+	Deinterlace  bool       `json:"deinterlace,omitempty"` // before anything that moves lines
+	FPS          float64    `json:"fps,omitempty"`         // make this constant rate, 0 = keep every frame and its time
+	Crop         *Rect      `json:"crop,omitempty"`        // coded pixels
+	ScaleWidth   int        `json:"scale_width"`           // still in coded orientation; square pixels from here on
+	ScaleHeight  int        `json:"scale_height"`          // still in coded orientation
+	Color        VideoColor `json:"color"`                 // to BT.709, 8 bit, limited range
+	Mirror       bool       `json:"mirror,omitempty"`      // swap left and right, before Turn
+	Turn         int        `json:"turn,omitempty"`        // degrees clockwise: 0, 90, 180, 270
+	Steps        []Step     `json:"steps,omitempty"`       // adjust, caption, and whatever follows a caption, in pixels of this stage
+	Width        int        `json:"width"`                 // delivered, even
+	Height       int        `json:"height"`                // delivered, even
 }
 
 // Rect is a rectangle in pixels, even on every side.
@@ -68,6 +70,7 @@ func planPicture(edits []pipeline.Edit, m pipeline.Media, p VideoProfile) VideoP
 	pic.Steps = append(pic.Steps, after...)
 	pic.Width, pic.Height = even(lastW), even(lastH)
 
+	pic.SourceWidth, pic.SourceHeight = codedSize(m)
 	pic.Mirror, pic.Turn, pic.Crop = fold.mirror, fold.turn, fold.rect(codedSize(m))
 	pic.ScaleWidth, pic.ScaleHeight = w, h
 	if pic.Turn%180 != 0 {

@@ -99,7 +99,7 @@ func TestVideoPlanGolden(t *testing.T) {
 		Presentation: PresentVideo, Method: MethodTranscode, Why: "edits", VideoIndex: 2, AudioIndex: 5,
 		Time: VideoTime{StartMS: 1000, LengthMS: 3000, LimitMS: 180_000, ExpectMS: 3000},
 		Picture: VideoPicture{
-			FPS: 30, Crop: &Rect{X: 480, Y: 0, W: 960, H: 1080}, ScaleWidth: 720, ScaleHeight: 810, Turn: 90,
+			SourceWidth: 1920, SourceHeight: 1080, FPS: 30, Crop: &Rect{X: 480, Y: 0, W: 960, H: 1080}, ScaleWidth: 720, ScaleHeight: 810, Turn: 90,
 			Color: VideoColor{Method: ColorMatrix, Matrix: "bt709", Primaries: "bt709", Transfer: "bt709", Range: "tv"},
 			Steps: []Step{
 				{Op: pipeline.OpAdjust, Brightness: 0.1},

@@ -100,7 +100,7 @@ func (c *doctorCmd) engine(ctx context.Context, a *app) []diagnosis {
 		return outcome("profile", "", err, "--profile")
 	}
 	settings := c.EngineSettings
-	settings.EngineWarm, settings.credentials = 0, c.remote()
+	settings.EngineWarm = 0
 	pool, err := settings.pool(slog.New(slog.DiscardHandler), profile, nil) // what it warns of is a line below
 	if err != nil {
 		return outcome("engine", "", err, "--engine, --scratch or --sandbox")

@@ -59,7 +59,11 @@ func (t Tools) askProbe(ctx context.Context, dir string, f pipeline.File) (pipel
 	if len(p.Streams) == 0 {
 		return pipeline.Media{}, refuse(pipeline.CodeCorrupt, fmt.Errorf("no streams"))
 	}
-	return p.media(f), nil
+	m := p.media(f)
+	if ms := movieMS(dir, f); ms > 0 {
+		m.DurationMS = ms
+	}
+	return m, nil
 }
 
 // probe runs ffprobe, which opens a decoder for every stream and gives up where the list forbids one. Then it runs again and may open those,

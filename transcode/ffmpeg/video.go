@@ -54,6 +54,7 @@ type videoJob struct {
 	cards    Cards
 	progress func(percent float64)
 	log      []byte // of the run that decoded the source
+	from     standsAt
 }
 
 // Video carries out plan on f, which lies in the workspace dir, and writes everything into dir/out.
@@ -68,7 +69,7 @@ func (t Tools) Video(ctx context.Context, dir, out string, f pipeline.File, plan
 	progress func(float64),
 ) (*VideoResult, error) {
 	j := videoJob{
-		tools: t, dir: dir, out: out, seen: framesDir, file: f, src: fileSource(f, plan), plan: plan, cards: cards, progress: rising(progress),
+		tools: t, dir: dir, out: out, seen: framesDir, file: f, src: fileSource(f, plan, early(plan)), plan: plan, cards: cards, progress: rising(progress),
 	}
 	res, err := j.run(ctx)
 	if err != nil {
@@ -107,23 +108,35 @@ func (j *videoJob) render(ctx context.Context) (*VideoResult, error) {
 }
 
 func (j *videoJob) transcode(ctx context.Context) (*VideoResult, error) {
+	if err := j.findBeginning(ctx); err != nil {
+		return nil, err
+	}
+	for _, step := range []func(context.Context) error{j.encode, j.atLimit, j.holdLast} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return j.collect(transcode.MethodTranscode, j.planned)
+}
+
+func (j *videoJob) encode(ctx context.Context) error {
 	g, err := j.graph()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	outputs := append(g.lookOutputs(j.plan), g.playbacks(j.plan, j.src.sound)...)
 	args, err := BuildArgs(outputs...)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	err = j.tools.Run(ctx, Run{Args: args, Dir: j.dir, Log: &j.log, Progress: j.report})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := uprightMP4(j.abs(playbackName)); err != nil {
-		return nil, j.nothing()
+		return j.nothing()
 	}
-	return j.collect(transcode.MethodTranscode, j.planned)
+	return nil
 }
 
 // report turns the output's time into a share of what the container promised.
@@ -181,7 +194,7 @@ func (j *videoJob) collect(method string, planned func(videoMS int64) int) (*Vid
 	if video == nil || video.samples == 0 {
 		return nil, j.nothing()
 	}
-	if info.durationMS > j.plan.Time.LimitMS+longSlackMS {
+	if info.durationMS > j.plan.Time.LimitMS+transcode.LimitGraceMS {
 		return nil, pipeline.Refuse(pipeline.CodeTooLong, "the video is longer than %d ms; cut it", j.plan.Time.LimitMS)
 	}
 	res, err := j.looked(planned(video.durationMS))
@@ -203,9 +216,6 @@ func (j *videoJob) collect(method string, planned func(videoMS int64) int) (*Vid
 	j.progress(100)
 	return res, nil
 }
-
-// longSlackMS forgives the last frame and the last block of sound.
-const longSlackMS = 250
 
 func (j *videoJob) nothing() error {
 	if j.plan.Time.StartMS > 0 {

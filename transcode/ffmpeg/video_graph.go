@@ -19,22 +19,28 @@ type source struct {
 	sound   *ff.Stream // nil = silent
 }
 
-// fileSource opens f for plan: only the stretch that is delivered, and as the file stores it. ffmpeg's own rotation is off, because
-// it would turn before scaling and follow a matrix that changes in mid-stream; the plan turns after scaling instead.
+// fileSource opens f for plan from the trim's start on, and as the file stores it. ffmpeg's own rotation is off, because it would turn
+// before scaling and follow a matrix that changes in mid-stream; the plan turns after scaling instead. The graph is never built anew:
+// a second graph would count its frames from 0 again and write them over the first one's.
 func fileSource(f pipeline.File, plan *transcode.VideoPlan, extra ...ff.KwArgs) source {
 	if plan.Samples.All {
 		return imageSource(f, plan)
 	}
-	opts := ff.KwArgs{"noautorotate": "", "t": seconds(plan.Time.ReadMS())}
+	opts := ff.KwArgs{"noautorotate": "", "reinit_filter": 0}
 	if plan.Time.StartMS > 0 {
 		opts["ss"] = seconds(plan.Time.StartMS)
 	}
-	in := Input(f, append(extra, opts, decodeBy(plan.AudioDecoder, strconv.Itoa(plan.AudioIndex)))...)
+	in := Input(f, append([]ff.KwArgs{opts, decodeBy(plan.AudioDecoder, strconv.Itoa(plan.AudioIndex))}, extra...)...)
 	s := source{picture: in.Get(strconv.Itoa(plan.VideoIndex))}
 	if plan.AudioIndex >= 0 {
 		s.sound = in.Get(strconv.Itoa(plan.AudioIndex))
 	}
 	return s
+}
+
+// readAtMost ends a reading after what plan takes, by packets: for copies, and for frames that are only looked at.
+func readAtMost(plan *transcode.VideoPlan) ff.KwArgs {
+	return ff.KwArgs{"t": seconds(plan.Time.ReadMS())}
 }
 
 func seconds(ms int64) string { return fmt.Sprintf("%d.%03d", ms/1000, ms%1000) }
@@ -56,7 +62,7 @@ func (j *videoJob) graph() (*graph, error) {
 	split := v.Split()
 	g := &graph{out: j.out, seen: j.seen, picture: split.Get("0"), looks: split.Get("1")}
 	if j.plan.Samples.All {
-		g.picture = g.picture.Filter("fps", ff.Args{rateString(j.plan.Picture.FPS)})
+		g.picture = constantRate(g.picture, j.plan.Picture.FPS)
 		g.looks = selected(g.looks, "lt(t,"+seconds(j.plan.Time.ReadMS())+")")
 	}
 	return g, nil
@@ -66,15 +72,39 @@ func (j *videoJob) graph() (*graph, error) {
 func (j *videoJob) shown() (*ff.Stream, error) {
 	p := j.plan.Picture
 	v := j.src.picture
+	if !j.plan.Samples.All {
+		v = oneSize(v, p)
+	}
 	if p.Deinterlace {
-		v = v.Filter("bwdif", nil, ff.KwArgs{"mode": "send_frame", "deint": "interlaced"})
+		v = v.Filter("bwdif", nil, ff.KwArgs{"mode": "send_frame", "parity": "auto", "deint": "interlaced"})
 	}
-	if p.FPS > 0 && !j.plan.Samples.All {
-		v = v.Filter("fps", ff.Args{rateString(p.FPS)})
+	v = j.from.begin(v)
+	if !j.plan.Samples.All {
+		if p.FPS > 0 {
+			v = constantRate(v, p.FPS)
+		}
+		v = v.Filter("trim", nil, ff.KwArgs{"end": seconds(j.plan.Time.ReadMS())})
 	}
-	// The first picture stands from 0 on: no empty edit in the MP4, and sound keeps its distance to every other picture.
-	v = v.Filter("setpts", ff.Args{"if(eq(N,0),0,PTS)"})
 	return j.draw(deliverable(v, p), p)
+}
+
+func constantRate(v *ff.Stream, fps float64) *ff.Stream {
+	return v.Filter("fps", nil, ff.KwArgs{"fps": rateString(fps), "round": "near", "eof_action": "round"})
+}
+
+// oneSize gives every frame the size and the pixel format that the graph was built for; it costs nothing where they are so. A frame of
+// another size, as a browser's recording has after its call changed, is shown whole, on black, as a player shows it. It stands before
+// everything else: no other filter may be handed a frame that is smaller than it believes.
+func oneSize(v *ff.Stream, p transcode.VideoPicture) *ff.Stream {
+	w, h := p.SourceWidth, p.SourceHeight
+	if w%2+h%2 > 0 { // padding would round them down
+		return v.Filter("scale", nil, ff.KwArgs{"w": w, "h": h, "flags": "bicubic"})
+	}
+	fit := func(side, other int, in, otherIn string) string {
+		return fmt.Sprintf("if(eq(in_w,%d)*eq(in_h,%d),%d,max(2,2*trunc(min(%d,%d*%s/%s)/2)))", w, h, side, side, other, in, otherIn)
+	}
+	return v.Filter("scale", nil, ff.KwArgs{"w": fit(w, h, "in_w", "in_h"), "h": fit(h, w, "in_h", "in_w"), "flags": "bicubic", "eval": "frame"}).
+		Filter("pad", nil, ff.KwArgs{"w": w, "h": h, "x": "(ow-iw)/2", "y": "(oh-ih)/2", "color": "black", "eval": "frame"})
 }
 
 // deliverable brings the decoder's frames to the delivered size, colour and orientation.
@@ -246,7 +276,7 @@ func (g *graph) playbacks(plan *transcode.VideoPlan, sound *ff.Stream) []*ff.Str
 }
 
 func (g *graph) playback(v *ff.Stream, plan *transcode.VideoPlan, sound *ff.Stream) *ff.Stream {
-	streams, opts := encoded(v, plan.Encode, sound)
+	streams, opts := encoded(v, plan.Encode, sound, plan.Time)
 	if plan.Samples.All {
 		opts["t"] = seconds(plan.Time.ReadMS())
 	}
@@ -254,7 +284,7 @@ func (g *graph) playback(v *ff.Stream, plan *transcode.VideoPlan, sound *ff.Stre
 }
 
 // encoded are the streams of an MP4 and how they are encoded.
-func encoded(v *ff.Stream, e transcode.VideoEncode, sound *ff.Stream) ([]*ff.Stream, ff.KwArgs) {
+func encoded(v *ff.Stream, e transcode.VideoEncode, sound *ff.Stream, when transcode.VideoTime) ([]*ff.Stream, ff.KwArgs) {
 	opts := merge(containerOptions(), ff.KwArgs{
 		"c:v": "libx264", "preset": e.Preset, "crf": e.CRF, "maxrate": fmt.Sprint(e.MaxRate), "bufsize": fmt.Sprint(e.BufferSize),
 		"profile:v": "high", "level:v": "4.0", "pix_fmt": "yuv420p", "threads:v": encoderThreads,
@@ -266,10 +296,15 @@ func encoded(v *ff.Stream, e transcode.VideoEncode, sound *ff.Stream) ([]*ff.Str
 	if sound != nil {
 		streams = append(streams, sound)
 		opts = merge(opts, ff.KwArgs{
-			"c:a": "aac", "b:a": fmt.Sprint(e.AudioRate), "ar": 48_000, "ac": 2, "af": "aresample=async=1:first_pts=0",
+			"c:a": "aac", "b:a": fmt.Sprint(e.AudioRate), "ar": 48_000, "ac": 2, "af": soundWindow(when) + ",aresample=async=1:first_pts=0",
 		})
 	}
 	return streams, opts
+}
+
+// soundWindow cuts by the clock and not by what has come: sound that begins late ends where the picture does.
+func soundWindow(when transcode.VideoTime) string {
+	return fmt.Sprintf("atrim=start=0:end=%s", seconds(when.ReadMS()))
 }
 
 // containerOptions are those of a delivered MP4: headers first, nothing but the streams.
@@ -289,7 +324,7 @@ func (g *graph) lookOutputs(plan *transcode.VideoPlan) []*ff.Stream {
 		first := selected(split.Get("1"), "eq(pts,0)") // of several that a trim left at 0 the last one written stays, as in the video
 		return []*ff.Stream{g.frames(split.Get("0"), plan, plan.Samples.Most+len(plan.Posters.Ticks)), g.stills(first, posterPrefix, plan.Samples.Most)}
 	}
-	grid := g.looks.Filter("fps", ff.Args{strconv.Itoa(transcode.SampleHz)})
+	grid := standing(constantRate(g.looks, transcode.SampleHz), plan)
 	var outs []*ff.Stream
 	if plan.Sprite != nil {
 		both := grid.Split()
@@ -304,6 +339,14 @@ func (g *graph) lookOutputs(plan *transcode.VideoPlan) []*ff.Stream {
 		outs = append(outs, g.stills(bright(split.Get("2"), plan), brightPrefix, plan.Posters.Bright))
 	}
 	return outs
+}
+
+// standing lets the last picture stand as long as the presentation lasts.
+func standing(grid *ff.Stream, plan *transcode.VideoPlan) *ff.Stream {
+	if plan.Time.ExpectMS <= 0 || plan.Time.ExpectMS > plan.Time.ReadMS() {
+		return grid
+	}
+	return grid.Filter("tpad", nil, ff.KwArgs{"stop": -1, "stop_mode": "clone"}).Filter("trim", nil, ff.KwArgs{"end": seconds(plan.Time.ExpectMS)})
 }
 
 func selected(v *ff.Stream, expr string) *ff.Stream { return v.Filter("select", ff.Args{expr}) }

@@ -74,8 +74,8 @@ func (j *videoJob) closerArgs(atMS []int64) ([]string, error) {
 		ticks[i] = int((at*transcode.SampleHz + 500) / 1000)
 	}
 	made := pipeline.File{Path: j.rel(playbackName), Type: pipeline.TypeMP4}
-	v := Input(made, ff.KwArgs{"noautorotate": "", "t": seconds(last + limitSlackMS)}).Get("v:0")
-	v = selected(v.Filter("fps", ff.Args{fmt.Sprint(transcode.SampleHz)}), pickTicks(ticks))
+	v := Input(made, ff.KwArgs{"noautorotate": "", "reinit_filter": 0, "t": seconds(last + limitSlackMS)}).Get("v:0")
+	v = selected(constantRate(v, transcode.SampleHz), pickTicks(ticks))
 	g := &graph{out: j.out, seen: j.seen}
 	return BuildArgs(g.frames(v, j.plan, len(ticks)))
 }

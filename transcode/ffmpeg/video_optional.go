@@ -39,10 +39,10 @@ func (g *graph) tileOutput(grid *ff.Stream, plan *transcode.VideoPlan) *ff.Strea
 func (g *graph) small(v *ff.Stream, plan *transcode.VideoPlan, sound *ff.Stream) *ff.Stream {
 	s := plan.Small
 	if plan.Picture.FPS > 0 {
-		v = v.Filter("fps", ff.Args{rateString(plan.Picture.FPS)})
+		v = constantRate(v, plan.Picture.FPS)
 	}
 	v = v.Filter("scale", nil, ff.KwArgs{"w": s.Width, "h": s.Height, "flags": "bicubic"}).Filter("setsar", ff.Args{"1"})
-	streams, opts := encoded(v, s.Encode, sound)
+	streams, opts := encoded(v, s.Encode, sound, plan.Time)
 	return ff.Output(streams, g.out+"/"+smallName, opts)
 }
 

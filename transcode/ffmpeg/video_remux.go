@@ -26,7 +26,7 @@ func (j *videoJob) remux(ctx context.Context) (*VideoResult, error) {
 		return nil, ctx.Err()
 	}
 	info, err := readMP4(j.abs(playbackName))
-	if err != nil || !copyHolds(info) {
+	if err != nil || !copyHolds(info) || info.durationMS > j.plan.Time.LimitMS {
 		return nil, ctx.Err()
 	}
 	planned := j.planned
@@ -72,9 +72,9 @@ func (j *videoJob) copyAndLook(ctx context.Context) bool {
 // copySource is the reading that is copied, of which only key frames are decoded where they are enough.
 func (j *videoJob) copySource() source {
 	if j.short() || j.wantsAll() {
-		return j.src
+		return fileSource(j.file, j.plan, readAtMost(j.plan))
 	}
-	return fileSource(j.file, j.plan, keysOnly())
+	return fileSource(j.file, j.plan, readAtMost(j.plan), keysOnly())
 }
 
 // keysOnly are the options of a reading that decodes key frames only.
@@ -126,13 +126,13 @@ func (j *videoJob) copyFull(g *graph, read source) ([]*ff.Stream, error) {
 
 // pass is another reading of the source, by these options, of which some pictures are chosen before anything is done to them.
 func (j *videoJob) pass(opts ff.KwArgs, choose func(*ff.Stream) *ff.Stream) (*ff.Stream, error) {
-	return j.chosen(fileSource(j.file, j.plan, opts), choose)
+	return j.chosen(fileSource(j.file, j.plan, readAtMost(j.plan), opts), choose)
 }
 
 // chosen are some pictures of a reading, as they are delivered.
 func (j *videoJob) chosen(read source, choose func(*ff.Stream) *ff.Stream) (*ff.Stream, error) {
 	again := *j
-	again.plan = unpaced(j.plan)
+	again.plan, again.from = unpaced(j.plan), standsAt{found: true, after: -1}
 	again.src = source{picture: choose(read.picture)}
 	return again.shown()
 }
@@ -169,7 +169,7 @@ func (j *videoJob) lookAtAll(ctx context.Context) bool {
 	made := pipeline.File{Path: j.rel(playbackName), Type: pipeline.TypeMP4}
 	copied := *j
 	copied.plan = unpaced(j.plan)
-	copied.src = source{picture: Input(made, ff.KwArgs{"noautorotate": ""}).Get("v:0")}
+	copied.src = source{picture: Input(made, ff.KwArgs{"noautorotate": "", "reinit_filter": 0}).Get("v:0")}
 	v, err := copied.shown()
 	if err != nil {
 		return false

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -37,11 +36,11 @@ func NewPool(cfg Config, profile transcode.Profile) (*Pool, error) {
 		return nil, err
 	}
 	paths := [...]string{sound: findVoiceEngine(path), all: path}
-	cell, err := newConfinement(cfg.offered(), paths[:]...)
+	cell, err := newConfinement(paths[:]...)
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(cfg.allow(cell.support), hide()); err != nil {
+	if err := cfg.allow(cell.support); err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())

@@ -53,7 +53,7 @@ func answer(ctx context.Context, h Handler, req Request, progress func(float64))
 	case req.Op == OpVerify && req.Rendered != nil:
 		err = h.Verify(ctx, req.Rendered)
 	case req.Op == OpInspect:
-		resp.Checks = append(h.Inspect(ctx), insideChecks()...)
+		resp.Checks = append(h.Inspect(ctx), insideCheck())
 	default:
 		err = fmt.Errorf("incomplete request %q", req.Op)
 	}
