@@ -1,6 +1,8 @@
 package transcode
 
 import (
+	"slices"
+
 	"github.com/ninefold/ninefold/pipeline"
 )
 
@@ -16,10 +18,10 @@ type PhotoPlan struct {
 	Images []ImageOut `json:"images"`
 	Safe   *SafeOut   `json:"safe"`
 
-	SampleSide  int   `json:"sample_side,omitempty"` // short side of the classifier's raster, pixels, never enlarged; 0 = no sample
-	Matte       uint8 `json:"matte"`                 // grey level behind transparent pixels in formats without alpha
-	SampleMatte uint8 `json:"sample_matte"`          // the same in the classifier's raster
-	Flat        bool  `json:"flat,omitempty"`        // the source may be a screenshot: flat pictures become lossless WebP
+	SampleSide int   `json:"sample_side,omitempty"` // short side of the classifier's raster, pixels, never enlarged; 0 = no sample
+	Matte      uint8 `json:"matte"`                 // grey level behind transparent pixels, in the classifier's raster, too
+	KeepAlpha  bool  `json:"keep_alpha,omitempty"`  // formats that have alpha keep it
+	Flat       bool  `json:"flat,omitempty"`        // the source may be a drawing: those become lossless WebP and JPEG with full chroma
 }
 
 // ImageOut is one picture to make, with its exact size.
@@ -56,8 +58,10 @@ const blurLeast = 8
 const (
 	blurQuality = 70
 	matteWhite  = 255 // a document or logo expects paper
-	matteGrey   = 128 // what the classifier's models were given
 )
+
+// drawn are the types that screenshots and drawings come in: they keep every pixel.
+var drawn = []string{pipeline.TypePNG.MIME, pipeline.TypeAPNG.MIME, pipeline.TypeGIF.MIME}
 
 // planPhoto decides which pictures are made of a photo that passed the limits.
 func planPhoto(item pipeline.Item, m pipeline.Media, prof Profile) (*PhotoPlan, error) {
@@ -68,7 +72,8 @@ func planPhoto(item pipeline.Item, m pipeline.Media, prof Profile) (*PhotoPlan, 
 	plan := pictures(w, h, prof.Photo.Renditions, prof.Photo)
 	plan.SourceWidth, plan.SourceHeight, plan.Steps = m.Width, m.Height, steps
 	plan.SampleSide = prof.SampleSide
-	plan.Flat = m.MIME == pipeline.TypePNG.MIME
+	plan.KeepAlpha = prof.Photo.KeepAlpha
+	plan.Flat = slices.Contains(drawn, m.MIME)
 	return plan, nil
 }
 
@@ -83,7 +88,7 @@ func PosterPlan(w, h int, prof Profile) *PhotoPlan {
 func pictures(w, h int, specs []ImageSpec, p PhotoProfile) *PhotoPlan {
 	return &PhotoPlan{
 		Width: w, Height: h, Images: images(w, h, specs, p.DisplayBytes), Safe: safe(w, h, p),
-		Matte: matteWhite, SampleMatte: matteGrey,
+		Matte: matteWhite,
 	}
 }
 

@@ -122,8 +122,7 @@ func TestPhotoPlanJSON(t *testing.T) {
  ],
  "safe": {"name": "blurred", "format": "jpeg", "tiny_width": 32, "tiny_height": 21, "sigma": 2.2, "width": 640, "height": 427, "quality": 70},
  "sample_side": 448,
- "matte": 255,
- "sample_matte": 128
+ "matte": 255
 }`
 	if d := cmp.Diff(tree(t, want), tree(t, string(got))); d != "" {
 		t.Error(d)

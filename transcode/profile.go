@@ -59,8 +59,11 @@ type PhotoProfile struct {
 	// is written, sent or paid for twice.
 	Renditions   []ImageSpec `json:"renditions"`
 	DisplayBytes int64       `json:"display_bytes"` // budget of the default rendition
-	BlurSide     int         `json:"blur_side"`     // the safe rendition shows no more than this many pixels a side
-	BlurOut      int         `json:"blur_out"`      // its long side, pixels
+	// KeepAlpha delivers transparency where the format has it. Off, every rendition lies on white, which is what the classifier sees: what a
+	// client puts behind a transparent picture nobody has judged. Only for deployments that serve no minors.
+	KeepAlpha bool `json:"keep_alpha,omitempty"`
+	BlurSide  int  `json:"blur_side"` // the safe rendition shows no more than this many pixels a side
+	BlurOut   int  `json:"blur_out"`  // its long side, pixels
 }
 
 // VideoProfile holds the numbers of videos.

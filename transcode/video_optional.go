@@ -156,7 +156,7 @@ func NewSpriteIndex(p *SpritePlan, count int) SpriteIndex {
 // SpriteSheet is the work order for the picture of a sprite, w × h pixels in all.
 func SpriteSheet(p *SpritePlan, w, h int) *PhotoPlan {
 	return &PhotoPlan{
-		SourceWidth: w, SourceHeight: h, Width: w, Height: h, Matte: matteWhite, SampleMatte: matteGrey,
+		SourceWidth: w, SourceHeight: h, Width: w, Height: h, Matte: matteWhite,
 		Images: []ImageOut{{Name: "sprite", Format: WebP, Fit: FitInside, Width: w, Height: h, Quality: p.Quality}},
 	}
 }

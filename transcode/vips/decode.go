@@ -154,6 +154,11 @@ func (r *renderer) toMasterOf(p picture, full image.Point, orientation int) erro
 	if p, err = p.srgb(); err != nil {
 		return err
 	}
+	if !r.plan.KeepAlpha {
+		if p, err = p.flatten(r.plan.Matte); err != nil {
+			return err
+		}
+	}
 	if p, err = p.memory(r.ctx); err != nil {
 		return err
 	}

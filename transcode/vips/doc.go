@@ -3,7 +3,7 @@
 //
 // Who does what, and why:
 //
-//   - bimg encodes every rendition (JPEG, WebP, AVIF), flattens transparency for JPEG, and tells what this libvips can load and save.
+//   - bimg encodes every rendition (JPEG, WebP, AVIF), and tells what this libvips can load and save.
 //     It takes encoded bytes only, so it is handed each raster as an uncompressed TIFF made in memory. That detour costs
 //     two copies of the raster (3 megapixels: lost in the noise of a WebP encode of 250 ms, up to 20 ms of a JPEG's 65), and leaves
 //     no way for metadata: there are none in the TIFF.
@@ -13,8 +13,9 @@
 //   - the walkers (jpeg.go, png.go, gif.go, webp.go, bmff.go, heif.go) read structure in plain Go: frame counts libvips does not see, sizes a
 //     decoder must not be trusted with, and the proof that a rendition carries nothing but its picture.
 //
-// Colour: an embedded profile is obeyed. A picture that names its colours in other words, by code points (HEIC, AVIF; P3, BT.2020, PQ and
-// HLG) or by Exif's mark of Adobe RGB, is given the profile that says the same (tag.go, profile.go), so that there is one way to sRGB.
+// Colour: an embedded profile is obeyed. A picture that names its colours in other words, by code points (HEIC, AVIF, PNG; P3, BT.2020, PQ and
+// HLG), by PNG's gAMA and cHRM or by Exif's mark of Adobe RGB, is given the profile that says the same (tag.go, png_colour.go, profile.go), so that there is one way to sRGB. A profile that
+// does not fit is ignored, one with a table for one intent is used with that intent (icc.go).
 //
 // The one decode: Render works out which part of the stored picture survives all crops (window.go), reads that part once, in sequence,
 // shrinking it on the way to the master, the smallest raster that every picture of the plan can be made from. Orientation and edits

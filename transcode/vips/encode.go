@@ -43,8 +43,11 @@ type encoded struct {
 	width, height int
 }
 
-// encode writes raster p in the given format. JPEG is progressive with 4:2:0 chroma (libjpeg's choice below quality 90) and has its
-// transparency laid on matte; matte applies to white only, which is what plans ask for.
+// fullChroma is the quality from which on libvips writes JPEG with a colour for every pixel (4:4:4), and below it with one for four
+// (4:2:0). bimg has no option for it, so what came out is looked at.
+const fullChroma = 90
+
+// encode writes raster p in the given format. JPEG is progressive and has its transparency laid on matte.
 func encode(p picture, f transcode.Format, quality int, lossless bool, matte uint8) ([]byte, error) {
 	form, ok := formats[f]
 	if !ok {
@@ -55,11 +58,17 @@ func encode(p picture, f transcode.Format, quality int, lossless bool, matte uin
 		StripMetadata: true, NoProfile: true, NoAutoRotate: true, Speed: avifSpeed,
 	}
 	if f == transcode.JPEG && p.alpha() {
-		opts.Background = bimg.Color{R: matte, G: matte, B: matte}
+		var err error
+		if p, err = p.onMatte(matte); err != nil {
+			return nil, err
+		}
 	}
 	out, err := bimg.Resize(asTIFF(p.pixels(), p.width(), p.height(), p.bands()), opts)
 	if err == nil && len(out) == 0 {
 		err = errors.New("the encoder wrote nothing")
+	}
+	if err == nil && f == transcode.JPEG {
+		err = sampledFor(out, quality)
 	}
 	if err != nil {
 		return nil, &pipeline.Error{Code: pipeline.CodeEncodeFailed, Op: "vips.Render", Message: "the picture could not be written as " + string(f), Err: err}
@@ -133,6 +142,42 @@ func shrunk(ctx context.Context, p picture, try attempt) (picture, error) {
 		return picture{}, err
 	}
 	return small.memory(ctx)
+}
+
+// sampledFor reports a JPEG whose chroma is not what its quality should have given it.
+func sampledFor(data []byte, quality int) error {
+	segs, _, err := walkJPEG(data)
+	if err != nil {
+		return err
+	}
+	want := byte(0x22)
+	if quality >= fullChroma {
+		want = 0x11
+	}
+	for _, s := range segs {
+		if isSOF(s.marker) && (len(s.payload) < 8 || s.payload[7] != want) {
+			return fmt.Errorf("quality %d came out with other chroma than %#x", quality, want)
+		}
+	}
+	return nil
+}
+
+// graphic reports whether the raster is drawn: made of even areas, or of few colours as pixel art is.
+func graphic(pix []byte, bands int) bool { return flat(pix, bands) || fewColours(pix, bands) }
+
+// maxDrawnColours is what a palette holds. Grey pictures have no more, photographs of paper too; they lose nothing with their chroma.
+const maxDrawnColours = 256
+
+func fewColours(pix []byte, bands int) bool {
+	seen, coloured := map[[3]byte]bool{}, false
+	for i := 0; i+bands <= len(pix); i += bands {
+		c := [3]byte(pix[i : i+3])
+		coloured = coloured || c[0] != c[1] || c[1] != c[2]
+		if seen[c] = true; len(seen) > maxDrawnColours {
+			return false
+		}
+	}
+	return coloured
 }
 
 // flatShare is the share of pixels that equal their left neighbour above which a picture counts as drawn, not photographed: interface

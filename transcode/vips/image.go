@@ -215,6 +215,15 @@ func (p picture) flatten(grey uint8) (picture, error) {
 	return p.arena.own("flatten", bad, out)
 }
 
+// onMatte is flatten into a raster in memory.
+func (p picture) onMatte(grey uint8) (picture, error) {
+	p, err := p.flatten(grey)
+	if err != nil {
+		return picture{}, err
+	}
+	return p.memory(context.Background())
+}
+
 // withoutIdleAlpha drops an alpha band in which nothing is transparent.
 func (p picture) withoutIdleAlpha() (picture, error) {
 	if !p.alpha() {

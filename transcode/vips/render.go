@@ -123,11 +123,11 @@ type work struct {
 
 // images makes the plan's pictures, the largest first, so that each can be made from the one before.
 func (r *renderer) images() error {
-	lossless := r.plan.Flat && flat(r.rasters[0].pixels(), r.rasters[0].bands())
+	drawn := r.plan.Flat && graphic(r.rasters[0].pixels(), r.rasters[0].bands())
 	made := make([]pipeline.Rendition, len(r.plan.Images))
 	for _, i := range bySize(r.plan.Images) {
 		im := r.plan.Images[i]
-		rendition, err := r.image(im, lossless && im.Format == transcode.WebP)
+		rendition, err := r.image(im, drawn)
 		if err != nil {
 			return err
 		}
@@ -154,14 +154,18 @@ func bySize(images []transcode.ImageOut) []int {
 
 func area(im transcode.ImageOut) int { return im.Width * im.Height }
 
-func (r *renderer) image(im transcode.ImageOut, lossless bool) (pipeline.Rendition, error) {
+// image writes one picture. A drawn one keeps its pixels as WebP and its colours as JPEG.
+func (r *renderer) image(im transcode.ImageOut, drawn bool) (pipeline.Rendition, error) {
 	p, err := r.raster(im)
 	if err != nil {
 		return pipeline.Rendition{}, err
 	}
+	if drawn && im.Format == transcode.JPEG {
+		im.Quality = max(im.Quality, fullChroma)
+	}
 	key := work{im.Format, im.Fit, im.Width, im.Height, im.Quality}
 	if r.written[key] == nil {
-		if r.written[key], err = encode(p, im.Format, im.Quality, lossless, r.plan.Matte); err != nil {
+		if r.written[key], err = encode(p, im.Format, im.Quality, drawn && im.Format == transcode.WebP, r.plan.Matte); err != nil {
 			return pipeline.Rendition{}, err
 		}
 	}

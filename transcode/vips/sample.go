@@ -9,13 +9,13 @@ import (
 // sampleName is the classifier's raster in the output directory.
 const sampleName = "sample.rgb"
 
-// sample writes the classifier's raster: edited, right side up, sRGB, on grey, each pixel the mean of those it covers.
+// sample writes the classifier's raster: edited, right side up, sRGB, on the plan's matte as what is delivered, each pixel the mean of those it covers.
 func (r *renderer) sample() error {
 	w, h := r.plan.SampleSize()
 	if w == 0 {
 		return nil
 	}
-	p, err := r.rasters[0].flatten(r.plan.SampleMatte)
+	p, err := r.rasters[0].flatten(r.plan.Matte)
 	if err != nil {
 		return err
 	}
