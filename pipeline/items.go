@@ -76,6 +76,7 @@ func (r *run) conclude(ctx context.Context, it *itemRun, err error) (Part, error
 		failure, err = full, full
 	}
 	it.suspect(ctx, failure)
+	it.keepRefusal(ctx, failure)
 	if Retryable(err) && !r.opts.Final {
 		return Part{}, err
 	}
@@ -127,7 +128,9 @@ type itemRun struct {
 	facts    Facts     // after screen
 	recalled bool      // an earlier run had done it all
 	done     bool      // no further stage is needed
-	part     Part      // after store
+
+	refusedBefore bool // by an earlier attempt
+	part          Part // after store
 }
 
 // stages runs the item through every stage. A panic in any of them is this item's trouble, not the worker's.

@@ -116,6 +116,8 @@ type RunOptions struct {
 	Progress func(Progress)
 	// Afresh has everything done again, whatever an earlier run has left a record of.
 	Afresh bool
+	// Refused has what earlier attempts have refused decided again.
+	Refused bool
 }
 
 // Progress says where one item is.

@@ -36,7 +36,7 @@ func (it *itemRun) recall(ctx context.Context) error {
 	var part Part
 	err := it.readJSON(ctx, it.recordKey(), &part)
 	if errors.Is(err, ErrNotExist) || errors.Is(err, errDocument) {
-		return nil // a record that cannot be read is made again
+		return it.recallRefusal(ctx) // a record that cannot be read is made again
 	}
 	if err != nil {
 		return err

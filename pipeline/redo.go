@@ -99,8 +99,8 @@ func (p *Pipeline) Redo(ctx context.Context, o RedoOrder, opts RunOptions) (Redo
 }
 
 func (p *Pipeline) redo(ctx context.Context, o RedoOrder, job Job, now Manifest, opts RunOptions) (Redone, error) {
-	opts.Final, opts.Refusal, opts.Afresh = false, nil, o.Afresh // no attempt is the last: in trouble the old manifest stays
-	job.ExpiresAt = nil                                          // it was published in time
+	opts.Final, opts.Refusal, opts.Afresh, opts.Refused = false, nil, o.Afresh, true // no attempt is the last: in trouble the old manifest stays
+	job.ExpiresAt = nil                                                              // it was published in time
 	r := &redo{
 		run:   &run{Pipeline: p, job: job, opts: opts, started: p.Now().UTC(), answers: []answer{{audienceOf(job), AudienceFromJob}}},
 		order: o, now: now, held: make([]*held, len(job.Items)),

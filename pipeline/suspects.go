@@ -2,6 +2,10 @@ package pipeline
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"syscall"
@@ -9,6 +13,9 @@ import (
 
 // Suspects remembers content that crashed engines, over messages, workers and restarts: one bad file forwarded a thousand times is
 // decoded a few times at most.
+//
+// A content is counted by its digest, and together with what was to be done to it by a digest of both: edits that crash an engine bar no
+// file for those who send it without them.
 type Suspects interface {
 	// Barred reports whether content of this digest has crashed too many engines to be decoded again.
 	Barred(ctx context.Context, sha256 string) (bool, error)
@@ -16,27 +23,54 @@ type Suspects interface {
 	Crashed(ctx context.Context, sha256 string, code Code) error
 }
 
+// ErrFullMachine marks a decode_timeout of a request that waited for a core: the file may not be to blame.
+var ErrFullMachine = errors.New("the machine was full")
+
+func blamesMachine(e *Error) bool { return errors.Is(e, ErrFullMachine) }
+
 // vet refuses content that has crashed engines before. Where nobody knows, the content is decoded: the engine's limits hold.
 func (it *itemRun) vet(ctx context.Context) error {
 	if it.Suspects == nil {
 		return nil
 	}
-	barred, err := it.Suspects.Barred(ctx, it.file.SHA256)
-	if barred && err == nil {
-		return Refuse(CodeEngineCrashed, "this file has crashed the decoder before; send another version of it")
-	}
-	if err != nil {
-		it.Log.Warn("suspects are not known", slog.String("job_id", it.job.JobID), slog.Any("error", err))
+	for _, id := range []string{it.file.SHA256, it.edited()} {
+		barred, err := it.Suspects.Barred(ctx, id)
+		if barred && err == nil {
+			return Refuse(CodeEngineCrashed, "this file has crashed the decoder before; send another version of it")
+		}
+		if err != nil {
+			it.Log.Warn("suspects are not known", slog.String("job_id", it.job.JobID), slog.Any("error", err))
+			return nil
+		}
 	}
 	return nil
 }
 
-// suspect notes a crash that this attempt has seen.
+// edited names the content together with its kind and its edits. Without edits it is the content's own name.
+func (it *itemRun) edited() string {
+	if len(it.item.Edits) == 0 {
+		return it.file.SHA256
+	}
+	id, _ := json.Marshal(struct {
+		Source string
+		Kind   Kind
+		Edits  []Edit
+	}{it.file.SHA256, it.item.Kind, it.item.Edits}) // plain data marshals
+	sum := sha256.Sum256(id)
+	return hex.EncodeToString(sum[:])
+}
+
+// suspect notes a crash that this attempt has seen: until there is a plan the edits had no part in it.
 func (it *itemRun) suspect(ctx context.Context, e *Error) {
-	if it.Suspects == nil || it.file.SHA256 == "" || it.stage == stageVet || (e.Code != CodeEngineCrashed && e.Code != CodeDecodeTimeout) {
+	if it.Suspects == nil || it.file.SHA256 == "" || it.stage == stageVet || (e.Code != CodeEngineCrashed && e.Code != CodeDecodeTimeout) ||
+		blamesMachine(e) || it.refusedBefore {
 		return
 	}
-	if err := it.Suspects.Crashed(context.WithoutCancel(ctx), it.file.SHA256, e.Code); err != nil {
+	id := it.file.SHA256
+	if it.plan != nil {
+		id = it.edited()
+	}
+	if err := it.Suspects.Crashed(context.WithoutCancel(ctx), id, e.Code); err != nil {
 		it.Log.Warn("a crash was not noted", slog.String("job_id", it.job.JobID), slog.Any("error", err))
 	}
 }

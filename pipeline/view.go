@@ -28,6 +28,8 @@ type RecipientView struct {
 //   - blur: the kind, the caption and renditions of class safe; their own width and height are all that is said of its size
 //   - withhold: the kind and the caption
 //
+// A caption that is a drawing goes with the full renditions, the message's with those of all its parts.
+//
 // What describes the picture in words (alt), its size, its length, its sound and its placeholder go with the full renditions.
 type PartView struct {
 	ItemID  string `json:"item_id"`
@@ -71,6 +73,7 @@ func ViewFor(m Manifest, recipientID string) (*RecipientView, error) {
 	for _, p := range m.Parts {
 		if pv, ok := p.viewBy(m.Deliveries[i]); ok {
 			v.Parts = append(v.Parts, pv)
+			v.Caption = shownWith(v.Caption, pv.Action)
 		}
 	}
 	if len(v.Parts) == 0 {
@@ -85,7 +88,8 @@ func (p Part) viewBy(d Delivery) (v PartView, ok bool) {
 	if i < 0 || p.Status != StatusReady {
 		return PartView{}, false
 	}
-	v = PartView{ItemID: p.ItemID, Kind: p.Kind, Action: d.Parts[i].Action, Caption: p.Caption}
+	v = PartView{ItemID: p.ItemID, Kind: p.Kind, Action: d.Parts[i].Action}
+	v.Caption = shownWith(p.Caption, v.Action)
 	if reasons := d.Parts[i].Reasons; len(reasons) > 0 {
 		v.Reason = reasons[0]
 	}

@@ -96,6 +96,12 @@ func (s AdminSettings) handler(mounts []mount) (http.Handler, error) {
 	return mux, nil
 }
 
+// trusted reports whether a request carries the token. Without a token nobody is trusted.
+func (s AdminSettings) trusted(r *http.Request) bool {
+	token, err := guard.NewToken(s.AdminToken)
+	return err == nil && token.Holds(r)
+}
+
 // closeWithin is how long an answer under way may take when the server ends; streams that follow a job would go on for ever.
 const closeWithin = time.Second
 

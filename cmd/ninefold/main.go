@@ -65,6 +65,17 @@ type app struct {
 
 	logLevel slog.Level       // where the setting is auto
 	engines  sandbox.Observer // of the engines; nil = nobody is told
+	secrets  []string         // the environment variables that hold one
+	unset    func(name string) error
+}
+
+// forgetSecrets takes what has been read out of the environment: nothing that is started later inherits it, and no dump of it tells.
+func (a *app) forgetSecrets() error {
+	var all error
+	for _, name := range a.secrets {
+		all = errors.Join(all, a.unset(name))
+	}
+	return all
 }
 
 // exitError ends the program with a code of its own. A nil err says nothing more.
@@ -84,13 +95,17 @@ func (e *exitError) Unwrap() error { return e.err }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := runWith(ctx, os.Args[1:], os.Stdout, os.Stderr, os.Unsetenv)
 	stop()
 	os.Exit(code)
 }
 
-// run is main with everything passed in, for tests.
+// run is main with everything passed in, for tests: they share one environment, and it stays as it is.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	return runWith(ctx, args, stdout, stderr, func(string) error { return nil })
+}
+
+func runWith(ctx context.Context, args []string, stdout, stderr io.Writer, unset func(name string) error) int {
 	var c cli
 	parser, err := newParser(&c, stdout, stderr)
 	if err != nil {
@@ -101,7 +116,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if done {
 		return code
 	}
-	a := &app{ctx: ctx, stdout: stdout, stderr: stderr, log: c.Log, logLevel: slog.LevelWarn}
+	a := &app{ctx: ctx, stdout: stdout, stderr: stderr, log: c.Log, logLevel: slog.LevelWarn, secrets: secretEnvs(parser.Model), unset: unset}
 	warnStrangers(parser.Model, os.Environ(), a.log.logger(a))
 	err = command.Run(a)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {

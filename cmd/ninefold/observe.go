@@ -85,11 +85,11 @@ func sound(ctx context.Context, engines *sandbox.Pool) error {
 	return nil
 }
 
-// probes are the pages that need no token: they name no message and nobody.
-func probes(h *health.Health, scrape http.Handler) []mount {
+// probes are the pages that need no token: they name no message, nobody and no address. What trusted lets through is told why.
+func probes(h *health.Health, scrape http.Handler, trusted func(*http.Request) bool) []mount {
 	return []mount{
 		{pattern: "GET /livez", handler: h.Live()},
-		{pattern: "GET /readyz", handler: h.Ready()},
+		{pattern: "GET /readyz", handler: h.Ready(trusted)},
 		{pattern: "GET /metrics", handler: scrape},
 	}
 }

@@ -201,7 +201,7 @@ func holdsQueues(t *testing.T, o observed) {
 // holdsHealth: with every part there the worker is ready; without Redis it lives, is not ready, and says why.
 func holdsHealth(t *testing.T, o observed) {
 	answer := func() (int, health.Answer) {
-		code, body := o.get(t, http.MethodGet, "/readyz", "")
+		code, body := o.get(t, http.MethodGet, "/readyz", adminToken)
 		var a health.Answer
 		if err := json.Unmarshal([]byte(body), &a); err != nil {
 			t.Fatalf("%v: %s", err, body)
@@ -215,6 +215,9 @@ func holdsHealth(t *testing.T, o observed) {
 		if !c.OK || c.Detail == "" {
 			t.Errorf("%s: %+v", c.Name, c)
 		}
+	}
+	if code, body := o.get(t, http.MethodGet, "/readyz", ""); code != http.StatusOK || strings.Contains(body, "detail") {
+		t.Errorf("a stranger is told %d %s", code, body)
 	}
 	if r := call(t.Context(), "ready", "--admin-addr", o.admin).want(t, exitOK); !strings.Contains(r.stdout, "OK    sandbox") {
 		t.Errorf("ninefold ready: %s", r.stdout)

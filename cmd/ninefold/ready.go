@@ -13,9 +13,10 @@ import (
 
 // readyCmd asks a worker on this machine whether it is ready: what a container's health check runs where there is no curl.
 type readyCmd struct {
-	AdminAddr string        `env:"NINEFOLD_ADMIN_ADDR" help:"Where the worker's own pages are." default:":9090" placeholder:"HOST:PORT"`
-	Timeout   time.Duration `help:"How long the answer may take." default:"5s"`
-	JSON      bool          `help:"Print the worker's answer as JSON."`
+	AdminAddr  string        `env:"NINEFOLD_ADMIN_ADDR" help:"Where the worker's own pages are." default:":9090" placeholder:"HOST:PORT"`
+	AdminToken string        `env:"NINEFOLD_ADMIN_TOKEN" help:"The worker's token: with it the answer says why. Set it in the environment." json:"-" secret:""`
+	Timeout    time.Duration `help:"How long the answer may take." default:"5s"`
+	JSON       bool          `help:"Print the worker's answer as JSON."`
 }
 
 func (c *readyCmd) Run(a *app) error {
@@ -28,7 +29,7 @@ func (c *readyCmd) Run(a *app) error {
 	}
 	ctx, cancel := context.WithTimeout(a.ctx, c.Timeout)
 	defer cancel()
-	answer, err := askReady(ctx, "http://"+net.JoinHostPort(host, port)+"/readyz")
+	answer, err := askReady(ctx, "http://"+net.JoinHostPort(host, port)+"/readyz", c.AdminToken)
 	if err != nil {
 		return err
 	}
@@ -47,11 +48,14 @@ func (c *readyCmd) Run(a *app) error {
 	return err
 }
 
-func askReady(ctx context.Context, url string) (health.Answer, error) {
+func askReady(ctx context.Context, url, token string) (health.Answer, error) {
 	var answer health.Answer
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return answer, err
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {

@@ -34,18 +34,38 @@ func warnStrangers(model *kong.Application, environ []string, log *slog.Logger) 
 // envNames are the variables that some command reads.
 func envNames(model *kong.Application) map[string]bool {
 	known := map[string]bool{}
-	note := func(flags []*kong.Flag) {
-		for _, f := range flags {
-			for _, env := range f.Envs {
-				known[env] = true
-			}
+	eachFlag(model, func(f *kong.Flag) {
+		for _, env := range f.Envs {
+			known[env] = true
+		}
+	})
+	return known
+}
+
+// awsSecrets are variables of the S3 client's own. It keeps what it has read; those it reads again, to renew a role, are not among them.
+var awsSecrets = []string{"AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_SESSION_TOKEN", "MINIO_ROOT_PASSWORD", "MINIO_SECRET_KEY"}
+
+// secretEnvs are the variables that hold a secret, of whichever command.
+func secretEnvs(model *kong.Application) []string {
+	names := map[string]bool{}
+	eachFlag(model, func(f *kong.Flag) {
+		for _, env := range f.Envs {
+			names[env] = names[env] || f.Tag.Has("secret")
+		}
+	})
+	maps.DeleteFunc(names, func(_ string, secret bool) bool { return !secret })
+	return append(slices.Sorted(maps.Keys(names)), awsSecrets...)
+}
+
+func eachFlag(model *kong.Application, do func(*kong.Flag)) {
+	for _, f := range model.Flags {
+		do(f)
+	}
+	for _, command := range model.Leaves(false) {
+		for _, f := range command.Flags {
+			do(f)
 		}
 	}
-	note(model.Flags)
-	for _, command := range model.Leaves(false) {
-		note(command.Flags)
-	}
-	return known
 }
 
 // mostEdits is how many letters a mistyped name may differ in.

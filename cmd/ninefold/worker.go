@@ -49,6 +49,9 @@ func (c *workerCmd) Run(a *app) error {
 	if err := c.ready(a, svc, store, sources); err != nil {
 		return err
 	}
+	if err := a.forgetSecrets(); err != nil { // the stores have answered: their credentials are read
+		return err
+	}
 	return c.work(a, svc, watchers, store, sources)
 }
 
@@ -108,7 +111,7 @@ func (c *workerCmd) pages(a *app, cfg queue.Config, server *queue.Server, svc *s
 	}
 	w.metrics.Watch(client.Load, server.Admission)
 	pages := console.New(consoleConfig(client, store, svc, c.ModelSettings, cfg.Log))
-	mounts := append(probes(c.health(a, client, svc, store, sources), w.metrics.Handler(cfg.Log)),
+	mounts := append(probes(c.health(a, client, svc, store, sources), w.metrics.Handler(cfg.Log), c.trusted),
 		mount{pattern: "GET /{$}", token: true, handler: http.RedirectHandler("/console/", http.StatusSeeOther)},
 		mount{pattern: "/console/", token: true, handler: http.StripPrefix("/console", pages)}, // read-only: no store for uploads
 		mount{pattern: queuesPath + "/", token: true, handler: readOnly(queues)},

@@ -35,10 +35,16 @@ func (resp Response) check(req Request) error {
 		if resp.Media == nil {
 			return crashed("identify answered without media")
 		}
+		if err := checkKind(resp.Media.Kind, req.File.Type); err != nil {
+			return err
+		}
 		return checkMedia(*resp.Media)
 	case OpRender:
 		if resp.Rendered == nil {
 			return crashed("render answered with nothing")
+		}
+		if err := checkForm(resp.Rendered, req.Plan); err != nil {
+			return err
 		}
 		return checkRendered(resp.Rendered, req.Out)
 	case OpLook:
@@ -78,10 +84,7 @@ func checkRendered(r *pipeline.Rendered, out string) error {
 	if len(r.Part.Renditions) == 0 || len(r.Part.Renditions) > maxRenditions || r.Planned < 0 {
 		return crashed("render answered %d renditions", len(r.Part.Renditions))
 	}
-	if k := r.Part.Kind; k != pipeline.KindVoice && k != pipeline.KindPhoto && k != pipeline.KindVideo {
-		return crashed("render answered kind %.40q", k)
-	}
-	if r.Part.DurationMS < 0 || r.Part.DurationMS > maxDurationMS {
+	if r.Part.DurationMS < 0 || r.Part.DurationMS > maxDurationMS || r.Part.SourceDurationMS < 0 {
 		return crashed("render answered a duration of %d ms", r.Part.DurationMS)
 	}
 	if err := checkTexts(r.Part); err != nil {
@@ -151,14 +154,9 @@ var renditionNames = map[string]pipeline.Class{
 	"voice": pipeline.ClassFull, "playback": pipeline.ClassFull, "poster": pipeline.ClassFull, "blurred": pipeline.ClassSafe,
 }
 
-var renditionTypes = map[string]bool{
-	"image/jpeg": true, "image/webp": true, "image/avif": true, "video/mp4": true, "audio/ogg": true, "audio/mp4": true,
-	"application/json": true,
-}
-
 func checkRendition(r pipeline.Rendition, out string) error {
 	class, known := renditionNames[r.Name]
-	if !known || r.Class != class || !renditionTypes[r.MIME] || r.Key != "" {
+	if !known || r.Class != class || r.Key != "" {
 		return crashed("render answered rendition %.40q of class %.40q and type %.40q", r.Name, r.Class, r.MIME)
 	}
 	if !ours(r.Path, out) || r.Width < 0 || r.Height < 0 || r.Width > maxSide || r.Height > maxSide {

@@ -193,7 +193,7 @@ func (e *engine) call(ctx context.Context, req Request, limit time.Duration, pro
 		case now := <-timer.C:
 			left := waits.left(now)
 			if left <= 0 {
-				return Response{}, e.giveUp(replies, timeout("no answer to %s in %s and %s of waiting for a core", req.Op, limit, waits.waited))
+				return Response{}, e.giveUp(replies, waits.timeout(req.Op, limit))
 			}
 			timer.Reset(left)
 		case now := <-watch.C:

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"github.com/ninefold/ninefold/pipeline"
 )
 
 // patience is the wall limit of one request. It stands still while the engine waits for a core: that others fill the machine, or that voice
@@ -40,6 +42,16 @@ func (p *patience) look(now time.Time, s shares) {
 // left is the time until the request has taken too long.
 func (p *patience) left(now time.Time) time.Duration {
 	return p.limit + min(p.waited, (mostPatience-1)*p.limit) - now.Sub(p.begun)
+}
+
+// timeout is the result for a request that has taken too long. One that has waited for a core for a quarter of its limit says that the
+// machine was full: the same file may be in time on another.
+func (p *patience) timeout(op Op, limit time.Duration) *pipeline.Error {
+	e := timeout("no answer to %s in %s and %s of waiting for a core", op, limit, p.waited)
+	if p.waited >= p.limit/4 {
+		e.Err = fmt.Errorf("%w: %w", pipeline.ErrFullMachine, e.Err)
+	}
+	return e
 }
 
 // shares is what each thread has had of the machine since it began.

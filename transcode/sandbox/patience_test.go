@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"os/exec"
 	"runtime"
 	"syscall"
@@ -77,5 +78,17 @@ func TestAFullMachineIsNoFaultOfTheFile(t *testing.T) {
 	}
 	if _, err := r.render(t.Context(), t, 1, "hang"); pipeline.AsError(err).Code != pipeline.CodeDecodeTimeout {
 		t.Errorf("a file that hangs the engine beside them: %v", err)
+	}
+}
+
+// A file is blamed for a timeout on a machine that had time for it, not for one on a machine that was full.
+func TestAFullMachinesTimeoutSaysSo(t *testing.T) {
+	t.Parallel()
+	for waited, full := range map[time.Duration]bool{0: false, 2 * time.Second: false, 3 * time.Second: true, time.Minute: true} {
+		p := newPatience(10 * time.Second)
+		p.waited = waited
+		if err := p.timeout(OpRender, p.limit); errors.Is(err, pipeline.ErrFullMachine) != full || err.Code != pipeline.CodeDecodeTimeout {
+			t.Errorf("after %s of waiting: %v, want the machine blamed: %v", waited, err, full)
+		}
 	}
 }

@@ -171,6 +171,14 @@ func (r *room) collect(ws *pipeline.Workspace, op Op, resp Response) error {
 			return err
 		}
 	}
+	if op != OpRender {
+		return nil
+	}
+	for _, f := range resp.Rendered.Part.Renditions {
+		if err := checkBytes(ws, f); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -139,6 +139,19 @@ func TestWhatAnEngineDoesToItselfIsAResult(t *testing.T) {
 		{"link", pipeline.CodeEngineCrashed},
 		{"missing", pipeline.CodeEngineCrashed},
 		{"directory", pipeline.CodeEngineCrashed},
+		{"note", pipeline.CodeEngineCrashed},
+		{"film", pipeline.CodeEngineCrashed},
+		{"voice", pipeline.CodeEngineCrashed},
+		{"sound in a photo", pipeline.CodeEngineCrashed},
+		{"matrix", pipeline.CodeEngineCrashed},
+		{"playback", pipeline.CodeEngineCrashed},
+		{"webp", pipeline.CodeEngineCrashed},
+		{"index", pipeline.CodeEngineCrashed},
+		{"sharp", pipeline.CodeEngineCrashed},
+		{"safe display", pipeline.CodeEngineCrashed},
+		{"codecs", pipeline.CodeEngineCrashed},
+		{"color", pipeline.CodeEngineCrashed},
+		{"presentation", pipeline.CodeEngineCrashed},
 	} {
 		_, err := r.render(t.Context(), t, i, tc.word)
 		if got := pipeline.AsError(err); got.Code != tc.want || got.Message == "" {

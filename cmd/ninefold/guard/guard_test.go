@@ -5,6 +5,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -149,7 +150,39 @@ func TestLogin(t *testing.T) {
 	for range 10 {
 		post("guess", "/")
 	}
-	if code, _ := post(secret, "/"); code != http.StatusTooManyRequests {
+	if code, _ := post("guess", "/"); code != http.StatusTooManyRequests {
 		t.Errorf("after many guesses: %d, want 429", code)
+	}
+	if code, _ := post(secret, "/"); code != http.StatusOK {
+		t.Errorf("the operator, from where somebody has guessed: %d, want to be let in", code)
+	}
+}
+
+// A neighbour's wrong tokens are the neighbour's: another source may still mistype its own.
+func TestGuessesAreCountedBySource(t *testing.T) {
+	h := newToken(t).Login()
+	try := func(from, token string) int {
+		r := httptest.NewRequest(http.MethodPost, "http://localhost:9900/login", strings.NewReader(url.Values{"token": {token}}.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.RemoteAddr = from
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w.Code
+	}
+	for i := range 100 {
+		try("[2001:db8::"+strconv.Itoa(i)+"]:7", "guess")
+	}
+	for _, tc := range []struct {
+		from, token string
+		want        int
+	}{
+		{"[2001:db8::ffff]:9", "guess", http.StatusTooManyRequests}, // the same network
+		{"192.0.2.7:9", "mistyped", http.StatusUnauthorized},
+		{"192.0.2.7:9", secret, http.StatusSeeOther},
+		{"[2001:db8::1]:7", secret, http.StatusSeeOther},
+	} {
+		if got := try(tc.from, tc.token); got != tc.want {
+			t.Errorf("%s with %q: %d, want %d", tc.from, tc.token, got, tc.want)
+		}
 	}
 }

@@ -23,18 +23,20 @@ func (t *Token) Login() http.Handler {
 	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) {
 		showForm(w, http.StatusOK, r.URL.Query().Get("next"), "")
 	})
-	mux.HandleFunc("POST /login", t.login)
+	tries := newTries()
+	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) { t.login(w, r, tries) })
 	return Headers(SameOrigin(mux))
 }
 
-func (t *Token) login(w http.ResponseWriter, r *http.Request) {
+func (t *Token) login(w http.ResponseWriter, r *http.Request, tries *tries) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	next := r.PostFormValue("next")
-	if !t.tries.Allow() {
+	switch right := t.is(r.PostFormValue("token")); {
+	case right: // whoever has it is let in, whatever others have tried
+	case !tries.allow(r.RemoteAddr):
 		showForm(w, http.StatusTooManyRequests, next, "Too many tries. Wait a minute.")
 		return
-	}
-	if !t.is(r.PostFormValue("token")) {
+	default:
 		showForm(w, http.StatusUnauthorized, next, "That is not the token.")
 		return
 	}

@@ -11,11 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
-// MinToken is the shortest token, in bytes: 16 random characters are beyond guessing at a guess a second.
+// MinToken is the shortest token, in bytes: 16 random characters are beyond guessing at any rate that a port answers.
 const MinToken = 16
 
 // session is how long a login lasts.
@@ -28,7 +26,6 @@ const cookieName = "ninefold_session"
 type Token struct {
 	digest [sha256.Size]byte // of the token: comparing digests takes the same time for every length
 	key    []byte            // signs the cookie: it ends with the token
-	tries  *rate.Limiter     // of the form
 	now    func() time.Time
 }
 
@@ -38,14 +35,17 @@ func NewToken(token string) (*Token, error) {
 		return nil, fmt.Errorf("the token needs at least %d characters, and no blank at its ends; make one with: openssl rand -hex 16", MinToken)
 	}
 	key := sha256.Sum256([]byte("ninefold session\x00" + token))
-	return &Token{digest: sha256.Sum256([]byte(token)), key: key[:], tries: rate.NewLimiter(rate.Every(time.Second), 10), now: time.Now}, nil
+	return &Token{digest: sha256.Sum256([]byte(token)), key: key[:], now: time.Now}, nil
 }
+
+// Holds reports whether a request carries the token, as a bearer or by the cookie.
+func (t *Token) Holds(r *http.Request) bool { return t.bearer(r) || t.cookie(r) }
 
 // Require lets only those in who have the token. Others get the login form, or 401 where no person is looking.
 func (t *Token) Require(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case t.bearer(r) || t.cookie(r):
+		case t.Holds(r):
 			next.ServeHTTP(w, r)
 		case r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html"):
 			http.Redirect(w, r, "/login?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)

@@ -35,7 +35,13 @@ func (b *bad) Inspect(context.Context) []sandbox.Check {
 }
 
 func (b *bad) Identify(_ context.Context, f pipeline.File) (pipeline.Media, error) {
-	return pipeline.Media{Kind: pipeline.KindPhoto, MIME: f.Type.MIME, Width: 1, Height: 1, Frames: 1, Image: &pipeline.Image{Orientation: 1}}, nil
+	kind := pipeline.KindPhoto
+	if data, err := os.ReadFile(filepath.Join(b.dir, f.Path)); err == nil {
+		if _, word, ok := bytes.Cut(data, []byte("|")); ok { // behind the bytes that say what it is
+			kind = pipeline.Kind(word)
+		}
+	}
+	return pipeline.Media{Kind: kind, MIME: f.Type.MIME, Width: 1, Height: 1, Frames: 1, Image: &pipeline.Image{Orientation: 1}}, nil
 }
 
 func (b *bad) Look(context.Context, pipeline.File, *transcode.Plan, string, []int64) ([]pipeline.Sample, error) {
@@ -145,7 +151,7 @@ func (b *bad) lies(word, out string) (*pipeline.Rendered, error) {
 	if err := os.MkdirAll(filepath.Join(b.dir, out), 0o700); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(b.dir, name), []byte("picture"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(b.dir, name), []byte("\xff\xd8\xffpicture"), 0o600); err != nil {
 		return nil, err
 	}
 	r := &pipeline.Rendered{Planned: 1, Part: pipeline.Part{Kind: pipeline.KindPhoto, Renditions: []pipeline.Rendition{
@@ -154,6 +160,33 @@ func (b *bad) lies(word, out string) (*pipeline.Rendered, error) {
 	switch word {
 	case "safe":
 		first.Class = pipeline.ClassSafe
+	case "note": // a picture that would not be looked at
+		r.Part.Kind = pipeline.KindVoice
+	case "film":
+		r.Part.Kind = pipeline.KindVideo
+	case "voice":
+		r.Part.Kind, first.Name, first.MIME = pipeline.KindVoice, "voice", "audio/ogg"
+	case "sound in a photo":
+		r.Part.Waveforms = &pipeline.Waveforms{Discord: "AA=="}
+	case "matrix":
+		r.Part.Kind, r.Part.Waveforms = pipeline.KindPhoto, &pipeline.Waveforms{Matrix: make([]int, 100_000)}
+	case "playback":
+		first.Name, first.MIME = "playback", "video/mp4"
+	case "webp":
+		first.MIME = "image/webp"
+	case "index":
+		first.Name, first.MIME = "sprite", "application/json"
+	case "sharp": // the picture itself as what shows nothing
+		r.Part.Renditions = append(r.Part.Renditions, *first)
+		r.Part.Renditions[1].Name, r.Part.Renditions[1].Class = "blurred", pipeline.ClassSafe
+	case "safe display":
+		first.Name, first.Class = "blurred", pipeline.ClassFull
+	case "codecs":
+		first.Codecs = "http://example.org/picture"
+	case "color":
+		r.Part.Placeholder = &pipeline.Placeholder{Color: "url(//example.org)"}
+	case "presentation":
+		r.Part.Presentation = "voice"
 	case "passwd":
 		first.Path = "/etc/passwd"
 	case "outside":
@@ -174,7 +207,7 @@ func (b *bad) lies(word, out string) (*pipeline.Rendered, error) {
 		}
 		go func() {
 			for {
-				_, _ = f.WriteAt([]byte("TAMPERED"), 0)
+				_, _ = f.WriteAt([]byte("TAMPERED"), 3) // behind what says that it is a JPEG
 			}
 		}()
 	case "link":
