@@ -18,6 +18,7 @@ type VideoPicture struct {
 	Crop         *Rect      `json:"crop,omitempty"`        // coded pixels
 	ScaleWidth   int        `json:"scale_width"`           // still in coded orientation; square pixels from here on
 	ScaleHeight  int        `json:"scale_height"`          // still in coded orientation
+	Alpha        VideoColor `json:"alpha,omitzero"`        // how the colours of a transparent video are read before Flatten
 	Color        VideoColor `json:"color"`                 // to BT.709, 8 bit, limited range
 	Mirror       bool       `json:"mirror,omitempty"`      // swap left and right, before Turn
 	Turn         int        `json:"turn,omitempty"`        // degrees clockwise: 0, 90, 180, 270
@@ -55,6 +56,9 @@ type VideoColor struct {
 func planPicture(edits []pipeline.Edit, m pipeline.Media, p VideoProfile) VideoPicture {
 	early, late := splitAtCaption(edits)
 	pic := VideoPicture{Color: planColor(m), Flatten: m.Animated}
+	if !m.Animated && alphaDecoder(m.Video) != "" {
+		pic.Flatten, pic.Alpha, pic.Color = true, pic.Color, flatColor()
+	}
 	fold := newFold(m)
 	steps, w, h := Geometry(early, m.Width, m.Height)
 	fw, fh := m.Width, m.Height
@@ -234,7 +238,7 @@ const hdHeight = 720
 
 func planColor(m pipeline.Media) VideoColor {
 	if m.Animated || m.Video == nil {
-		return VideoColor{Method: ColorMatrix, Matrix: "bt709", Primaries: "bt709", Transfer: "iec61966-2-1", Range: "pc"}
+		return flatColor()
 	}
 	v := m.Video
 	c := VideoColor{Method: ColorMatrix, Matrix: "smpte170m", Primaries: "bt709", Transfer: "bt709", Range: "tv"}
@@ -257,6 +261,11 @@ func planColor(m pipeline.Media) VideoColor {
 		c.Method = ColorGamut
 	}
 	return c
+}
+
+// flatColor reads what was put on white: sRGB, as animations are.
+func flatColor() VideoColor {
+	return VideoColor{Method: ColorMatrix, Matrix: "bt709", Primaries: "bt709", Transfer: "iec61966-2-1", Range: "pc"}
 }
 
 func known(word string, words []string, other string) string {

@@ -28,7 +28,7 @@ var decoders = []string{
 	"opus", "libopus", "aac", "mp3float", "mp3", "vorbis", "flac", "alac", "amrnb", "amrwb", "adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms",
 	"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_u8", "pcm_s8",
 	"pcm_f32le", "pcm_f32be", "pcm_f64le", "pcm_f64be", "pcm_alaw", "pcm_mulaw",
-	"h264", "hevc", "vp8", "vp9", "libdav1d", "av1", "mpeg4", "h263", "gif", "apng",
+	"h264", "hevc", "vp8", "vp9", "libdav1d", "av1", "mpeg4", "h263", "gif", "apng", "libvpx", "libvpx-vp9",
 }
 
 // alsoProbed are the decoders that ffprobe may open besides: of covers and subtitles, which are listed and then left out. ffprobe opens

@@ -239,6 +239,7 @@ func (s probedStream) video() *pipeline.Stream {
 	if v.FPS >= clockRate { // the ticks of the container's clock: a browser's recording has no rate of its own
 		v.FPS = 0
 	}
+	v.Alpha = s.Tags.Alpha == "1"
 	v.SARNum, v.SARDen = aspect(s.Aspect)
 	for _, d := range s.SideData {
 		if d.Matrix != "" {

@@ -22,7 +22,7 @@ var needed = []struct {
 	{"encoders", []string{"libopus", "aac", "libx264", "png", "rawvideo", "pcm_f32le", "wrapped_avframe"}},
 	{"decoders", []string{
 		"opus", "aac", "mp3float|mp3", "vorbis", "flac", "alac", "amrnb", "amrwb", "pcm_s16le",
-		"h264", "hevc", "vp8", "vp9", "libdav1d|av1", "mpeg4", "h263", "gif", "apng", "png",
+		"h264", "hevc", "vp8", "vp9", "libdav1d|av1", "mpeg4", "h263", "gif", "apng", "png", "libvpx", "libvpx-vp9",
 	}},
 	{"demuxers", []string{"mov", "matroska", "ogg", "mp3", "aac", "wav", "flac", "amr", "caf", "gif", "apng", "png_pipe", "rawvideo", "f32le"}},
 	{"muxers", []string{"ipod", "mp4", "ogg", "f32le", "image2", "null"}},

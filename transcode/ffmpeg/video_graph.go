@@ -30,6 +30,9 @@ func fileSource(f pipeline.File, plan *transcode.VideoPlan, extra ...ff.KwArgs) 
 	if plan.Time.StartMS > 0 {
 		opts["ss"] = seconds(plan.Time.StartMS)
 	}
+	if plan.VideoDecoder != "" {
+		opts["c:"+strconv.Itoa(plan.VideoIndex)] = plan.VideoDecoder
+	}
 	in := Input(f, append([]ff.KwArgs{opts, decodeBy(plan.AudioDecoder, strconv.Itoa(plan.AudioIndex))}, extra...)...)
 	s := source{picture: in.Get(strconv.Itoa(plan.VideoIndex))}
 	if plan.AudioIndex >= 0 {
@@ -111,6 +114,11 @@ func oneSize(v *ff.Stream, p transcode.VideoPicture) *ff.Stream {
 func deliverable(v *ff.Stream, p transcode.VideoPicture) *ff.Stream {
 	if c := p.Crop; c != nil {
 		v = v.Filter("crop", nil, ff.KwArgs{"x": c.X, "y": c.Y, "w": c.W, "h": c.H})
+	}
+	if p.Alpha.Method != "" { // by the video's own matrix
+		v = v.Filter("scale", nil, ff.KwArgs{
+			"in_color_matrix": scaleMatrix(p.Alpha.Matrix), "in_range": p.Alpha.Range, "out_range": "pc", "flags": "bicubic+accurate_rnd",
+		})
 	}
 	if p.Flatten {
 		v = flatten(v)
@@ -296,7 +304,7 @@ func encoded(v *ff.Stream, e transcode.VideoEncode, sound *ff.Stream, when trans
 	if sound != nil {
 		streams = append(streams, sound)
 		opts = merge(opts, ff.KwArgs{
-			"c:a": "aac", "b:a": fmt.Sprint(e.AudioRate), "ar": 48_000, "ac": 2, "af": soundWindow(when) + ",aresample=async=1:first_pts=0",
+			"c:a": "aac", "b:a": fmt.Sprint(e.AudioRate), "ar": 48_000, "ac": 2, "af": soundWindow(when) + "," + resampled(e),
 		})
 	}
 	return streams, opts
@@ -305,6 +313,15 @@ func encoded(v *ff.Stream, e transcode.VideoEncode, sound *ff.Stream, when trans
 // soundWindow cuts by the clock and not by what has come: sound that begins late ends where the picture does.
 func soundWindow(when transcode.VideoTime) string {
 	return fmt.Sprintf("atrim=start=0:end=%s", seconds(when.ReadMS()))
+}
+
+// resampled brings the sound to its clock, and more than two channels to two. The mix is normalized: the sum of what all channels give to one
+// stays two decibels below full scale, which is for what the encoder adds.
+func resampled(e transcode.VideoEncode) string {
+	if e.Downmix {
+		return "aresample=async=1:first_pts=0:ochl=stereo:rematrix_maxval=0.8"
+	}
+	return "aresample=async=1:first_pts=0"
 }
 
 // containerOptions are those of a delivered MP4: headers first, nothing but the streams.
