@@ -38,6 +38,8 @@ write_sources() {
   } >"$chroot/etc/apt/sources.list"
   apt-config dump | grep -iE '^Acquire::(http|https)::' >"$chroot/etc/apt/apt.conf.d/99-acquire" || true
   cp -L /etc/resolv.conf /etc/hosts "$chroot/etc/"
+  cp -L /etc/ssl/certs/ca-certificates.crt "$chroot/etc/ssl/certs/" # a network may have authorities of its own
+  echo force-unsafe-io >"$chroot/etc/dpkg/dpkg.cfg.d/unsafe-io"     # nothing here outlives a power cut
 }
 
 # copy_tree puts what git knows of the tree, and what is new in it, into the chroot.

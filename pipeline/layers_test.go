@@ -43,6 +43,7 @@ var layers = map[string]int{
 	"pipeline/tracetest":    2,
 	"queue":                 2,
 	"transcode/ffmpeg":      2,
+	"transcode/known":       2,
 	"transcode/raster":      2,
 	"transcode/sandbox":     2,
 	"transcode/vips":        2,

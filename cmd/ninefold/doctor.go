@@ -16,6 +16,7 @@ import (
 
 	"github.com/ninefold/ninefold/pipeline"
 	"github.com/ninefold/ninefold/queue"
+	"github.com/ninefold/ninefold/transcode/sandbox"
 )
 
 // doctorCmd checks what a deployment needs.
@@ -42,7 +43,7 @@ type diagnosis struct {
 
 // examinations is everything doctor looks at, in order.
 func (c *doctorCmd) examinations() []func(context.Context, *app) []diagnosis {
-	return []func(context.Context, *app) []diagnosis{c.engine, c.classifier, c.policies, c.people, c.redis, c.stores, c.scratch}
+	return []func(context.Context, *app) []diagnosis{c.engine, c.answers, c.classifier, c.policies, c.people, c.redis, c.stores, c.scratch}
 }
 
 func (c *doctorCmd) Run(a *app) error {
@@ -94,23 +95,46 @@ func outcome(name, found string, err error, setting string) []diagnosis {
 	return []diagnosis{{Name: name, OK: true, Detail: found}}
 }
 
-func (c *doctorCmd) engine(ctx context.Context, a *app) []diagnosis {
-	profile, err := c.profile()
-	if err != nil {
-		return outcome("profile", "", err, "--profile")
-	}
-	settings := c.EngineSettings
-	settings.EngineWarm = 0
-	pool, err := settings.pool(slog.New(slog.DiscardHandler), profile, nil) // what it warns of is a line below
-	if err != nil {
-		return outcome("engine", "", err, "--engine, --scratch or --sandbox")
+func (c *doctorCmd) engine(ctx context.Context, _ *app) []diagnosis {
+	pool, trouble := c.engines()
+	if trouble != nil {
+		return trouble
 	}
 	defer pool.Close()
 	checks, err := pool.Inspect(ctx)
 	if err != nil {
 		return outcome("engine", "", err, "--engine or --scratch")
 	}
-	out := outcome("engine", "starts and answers", nil, "")
+	return append(outcome("engine", "starts and answers", nil, ""), diagnoses(checks)...)
+}
+
+// answers has the engines render media whose outcome is known. An engine that does not start has its line already.
+func (c *doctorCmd) answers(ctx context.Context, _ *app) []diagnosis {
+	pool, trouble := c.engines()
+	if trouble != nil {
+		return nil
+	}
+	defer pool.Close()
+	return diagnoses(pool.Prove(ctx))
+}
+
+// engines opens a pool of engines; trouble is the line of one that does not open.
+func (c *doctorCmd) engines() (pool *sandbox.Pool, trouble []diagnosis) {
+	profile, err := c.profile()
+	if err != nil {
+		return nil, outcome("profile", "", err, "--profile")
+	}
+	settings := c.EngineSettings
+	settings.EngineWarm = 0
+	pool, err = settings.pool(slog.New(slog.DiscardHandler), profile, nil) // what it warns of is a line below
+	if err != nil {
+		return nil, outcome("engine", "", err, "--engine, --scratch or --sandbox")
+	}
+	return pool, nil
+}
+
+func diagnoses(checks []sandbox.Check) []diagnosis {
+	var out []diagnosis
 	for _, ch := range checks {
 		out = append(out, diagnosis(ch))
 	}

@@ -132,7 +132,7 @@ func (c *workerCmd) ready(a *app, svc *service, store, sources pipeline.Store) e
 	if err := checkSources(a.ctx, store, sources); err != nil {
 		return misset(fmt.Errorf("sources: %w; set --sources or the --s3 settings", err))
 	}
-	return sound(a.ctx, svc.engines)
+	return errors.Join(sound(a.ctx, svc.engines), proven(a.ctx, svc.engines))
 }
 
 // misset gives what only another setting mends the exit code of a wrong one; what may pass by itself keeps that of trouble.

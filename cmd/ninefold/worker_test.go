@@ -179,7 +179,7 @@ func TestDoctor(t *testing.T) {
 	r := call(t.Context(), "doctor").want(t, exitOK)
 	for _, name := range []string{
 		"engine", "libvips", "ffmpeg", "fonts", "voice engine", "sandbox: landlock", "sandbox: seccomp", "sandbox: privileges", "sandbox: limits",
-		"sandbox: inside", "classifier", "redis", "store", "sources", "scratch",
+		"sandbox: inside", "known answers: voice", "known answers: photo", "known answers: video", "classifier", "redis", "store", "sources", "scratch",
 	} {
 		if !strings.Contains(r.stdout, "OK    "+name) {
 			t.Errorf("no OK for %s:\n%s", name, r.stdout)

@@ -33,7 +33,7 @@ const (
 func Ends() []End { return []End{EndOK, EndRefused, EndCrashed, EndKilled, EndTimeout, EndCancelled} }
 
 // Ops returns the closed list of requests.
-func Ops() []Op { return []Op{OpOpen, OpIdentify, OpRender, OpLook, OpVerify, OpInspect} }
+func Ops() []Op { return []Op{OpOpen, OpIdentify, OpRender, OpLook, OpVerify, OpInspect, OpProve} }
 
 // Programs returns the programs that EngineStarted names.
 func Programs() []string { return []string{voiceEngineName, engineName} }

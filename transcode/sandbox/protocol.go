@@ -27,6 +27,7 @@ const (
 	OpLook     Op = "look"     // frames of a video, nothing else
 	OpVerify   Op = "verify"   // probe what was rendered
 	OpInspect  Op = "inspect"  // say what this machine's libraries can do
+	OpProve    Op = "prove"    // make of known media what must become of them
 )
 
 // Request is what the worker asks. Paths are relative to the opened directory.
@@ -38,6 +39,7 @@ type Request struct {
 	Out      string             `json:"out,omitempty"`   // directory for what render writes
 	AtMS     []int64            `json:"at_ms,omitempty"` // of look: moments of what was rendered; none = key frames of the file
 	Rendered *pipeline.Rendered `json:"rendered,omitempty"`
+	Kind     pipeline.Kind      `json:"kind,omitempty"` // of prove
 }
 
 // Response is one of many: any number of Progress, then exactly one with Done.

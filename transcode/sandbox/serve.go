@@ -54,6 +54,8 @@ func answer(ctx context.Context, h Handler, req Request, progress func(float64))
 		err = h.Verify(ctx, req.Rendered)
 	case req.Op == OpInspect:
 		resp.Checks = append(h.Inspect(ctx), insideCheck())
+	case req.Op == OpProve:
+		resp.Checks = []Check{prove(ctx, h, req.Kind)}
 	default:
 		err = fmt.Errorf("incomplete request %q", req.Op)
 	}

@@ -15,6 +15,7 @@ func (r Request) skill() skill {
 	switch {
 	case r.Op == OpIdentify && r.File != nil && r.File.Type.Family == pipeline.FamilyMedia,
 		r.Op == OpRender && r.Plan != nil && r.Plan.Voice != nil,
+		r.Op == OpProve && r.Kind == pipeline.KindVoice,
 		r.Op == OpVerify && r.Rendered != nil && r.Rendered.Part.Kind == pipeline.KindVoice:
 		return sound
 	}

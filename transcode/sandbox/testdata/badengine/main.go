@@ -34,6 +34,10 @@ func (b *bad) Inspect(context.Context) []sandbox.Check {
 	return []sandbox.Check{{Name: "environment", OK: true, Detail: fmt.Sprint(os.Environ())}}
 }
 
+func (b *bad) Prove(_ context.Context, kind pipeline.Kind, _ string) error {
+	return fmt.Errorf("known.%s: the top left is grey, must be red", kind)
+}
+
 func (b *bad) Identify(_ context.Context, f pipeline.File) (pipeline.Media, error) {
 	kind := pipeline.KindPhoto
 	if data, err := os.ReadFile(filepath.Join(b.dir, f.Path)); err == nil {
