@@ -2,7 +2,7 @@
 // it makes of it. A release of libvips that answers in 16 bits where 8 were expected gives coloured noise, status ready; this is how it is
 // found before the first message is.
 //
-// The media are made by us, with make.go in this directory. A new kind: a file made there, and a line in Pictures.
+// The media are made by us, with cmd/known-media. A new kind: a file made there, and a line in Pictures.
 package known
 
 import (

@@ -1,7 +1,9 @@
-//go:build ignore
-
-// make.go makes the known files anew: go run make.go, in this directory. It needs heif-enc (libheif 1.15 or newer, x265 and aom), vips and
-// ffmpeg; whatever they write is ours. The pictures show the four fields of known.go, in the stored values that mean those colours.
+// Command known-media makes the media of transcode/known anew, from the repository's root:
+//
+//	go run ./cmd/known-media transcode/known
+//
+// It needs heif-enc (libheif 1.15 or newer, with x265), vips, and ffmpeg (with x265 and libaom). The pictures show four plain fields in
+// the stored values that mean their colours, whatever the space and the depth.
 package main
 
 import (
@@ -261,6 +263,10 @@ func write(name string, data []byte) string {
 }
 
 func main() {
+	if len(os.Args) != 2 {
+		log.Fatal("name the directory to write to")
+	}
+	must(os.Chdir(os.Args[1]))
 	dir, err := os.MkdirTemp("", "known")
 	must(err)
 	defer os.RemoveAll(dir)
