@@ -3,7 +3,8 @@
 //	go run ./cmd/known-media transcode/known
 //
 // It needs heif-enc (libheif 1.15 or newer, with x265), vips, and ffmpeg (with x265 and libaom). The pictures show four plain fields in
-// the stored values that mean their colours, whatever the space and the depth.
+// the stored values that mean their colours, whatever the space and the depth. iphone18.heic is not made here: it is the case "all
+// references" of TestTodaysIPhones in transcode/vips, whose kit writes HEICs as iPhones do.
 package main
 
 import (
@@ -80,39 +81,28 @@ func picture(space matrix, store func(float64) float64) *image.NRGBA64 {
 var same = matrix{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}
 
 // png writes depth 8 or 16, with a profile where there is one: the standard library writes none.
-func png(img *image.NRGBA64, depth int, alpha bool, profile []byte) []byte {
+func png(img *image.NRGBA64, depth int, profile []byte) []byte {
 	var raw bytes.Buffer
 	for y := range height {
 		raw.WriteByte(0)
 		for x := range width {
 			c := img.NRGBA64At(x, y)
-			values := []uint16{c.R, c.G, c.B}
-			if alpha {
-				values = append(values, c.A)
-			}
-			for _, v := range values {
+			for _, v := range []uint16{c.R, c.G, c.B} {
 				if depth == 16 {
-					raw.WriteByte(byte(v >> 8))
+					raw.Write([]byte{byte(v >> 8), byte(v)})
+				} else {
+					raw.WriteByte(byte((uint32(v) + 128) / 257))
 				}
-				raw.WriteByte(map[bool]byte{true: byte(v), false: byte((uint32(v) + 128) / 257)}[depth == 16])
 			}
 		}
 	}
 	head := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, width), height)
-	head = append(head, byte(depth), map[bool]byte{true: 6, false: 2}[alpha], 0, 0, 0)
+	head = append(head, byte(depth), 2, 0, 0, 0)
 	out := append([]byte("\x89PNG\r\n\x1a\n"), chunk("IHDR", head)...)
 	if profile != nil {
 		out = append(out, chunk("iCCP", append([]byte("p3\x00\x00"), deflated(profile)...))...)
 	}
-	if alpha {
-		out = append(out, chunk("eXIf", []byte(exif(1)))...)
-	}
 	return append(append(out, chunk("IDAT", deflated(raw.Bytes()))...), chunk("IEND", nil)...)
-}
-
-// exif holds an orientation and nothing else.
-func exif(orientation byte) string {
-	return "MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00" + string(orientation) + "\x00\x00\x00\x00\x00\x00"
 }
 
 func chunk(name string, data []byte) []byte {
@@ -174,7 +164,7 @@ func turned(img *image.NRGBA64) []byte {
 	}
 	var b bytes.Buffer
 	must(jpeg.Encode(&b, side, &jpeg.Options{Quality: 95}))
-	return segment(b.Bytes(), 0xe1, "Exif\x00\x00"+exif(6))
+	return segment(b.Bytes(), 0xe1, "Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00\x00\x00\x00\x00")
 }
 
 func segment(jpg []byte, marker byte, payload string) []byte {
@@ -202,47 +192,6 @@ func grey() []byte {
 	head := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, width), height)
 	out := append([]byte("\x89PNG\r\n\x1a\n"), chunk("IHDR", append(head, 16, 4, 0, 0, 0))...)
 	return append(append(out, chunk("IDAT", deflated(raw.Bytes()))...), chunk("IEND", nil)...)
-}
-
-// twoReferences makes the references of a HEIC's auxiliary picture and of its metadata name two pictures, as iPhones since iOS 18 do: the
-// boxes grow by two bytes each, and with them what they lie in and where the pictures lie.
-func twoReferences(heic []byte) []byte {
-	be := binary.BigEndian
-	for _, kind := range []string{"auxl", "cdsc"} {
-		at := bytes.Index(heic, []byte(kind))
-		if at < 0 {
-			log.Fatalf("no %s reference in the HEIC", kind)
-		}
-		end := at - 4 + int(be.Uint32(heic[at-4:]))
-		be.PutUint16(heic[at+6:], 2)
-		for _, box := range []int{at, bytes.Index(heic, []byte("iref")), bytes.Index(heic, []byte("meta"))} {
-			be.PutUint32(heic[box-4:], be.Uint32(heic[box-4:])+2)
-		}
-		moveItems(heic[bytes.Index(heic, []byte("iloc"))+4:], 2)
-		other := be.Uint16(heic[at+8:]) + 1
-		heic = append(append(append([]byte{}, heic[:end]...), byte(other>>8), byte(other)), heic[end:]...)
-	}
-	return heic
-}
-
-// moveItems moves the places of a location box of version 0 or 1 with offsets of four bytes and no base offsets.
-func moveItems(iloc []byte, by uint32) {
-	be := binary.BigEndian
-	version, sizes, n := iloc[0], be.Uint16(iloc[4:]), int(be.Uint16(iloc[6:]))
-	base := int(sizes >> 4 & 15)
-	if version > 1 || sizes>>8 != 0x44 {
-		log.Fatalf("a location box of version %d and sizes %04x", version, sizes)
-	}
-	p := iloc[8:]
-	for range n {
-		p = p[4+2*int(version)+base:]
-		extents := int(be.Uint16(p))
-		p = p[2:]
-		for range extents {
-			be.PutUint32(p, be.Uint32(p)+by)
-			p = p[8:]
-		}
-	}
 }
 
 func must(err error) {
@@ -276,15 +225,11 @@ func main() {
 
 	write("turned.jpg", turned(srgb))
 	write("p3.jpg", wideJPEG(p3, profile))
-	write("p3-16.png", png(p3, 16, false, profile))
+	write("p3-16.png", png(p3, 16, profile))
 	write("grey-alpha-16.png", grey())
-	run("vips", "webpsave", temp("srgb.png", png(srgb, 8, false, nil)), "srgb.webp", "--Q", "95", "--smart-subsample")
-	run("heif-enc", "-q", "90", "-o", filepath.Join(dir, "alpha.heic"), temp("alpha.png", png(p3, 8, true, profile)))
-	alpha, err := os.ReadFile(filepath.Join(dir, "alpha.heic"))
-	must(err)
-	write("iphone.heic", twoReferences(alpha))
-	run("heif-enc", "-q", "90", "-b", "10", "-o", "p3-10.heic", temp("p3.png", png(p3, 16, false, profile)))
-	run("ffmpeg", "-y", "-v", "error", "-i", temp("pq.png", png(picture(to2020, pq), 16, false, nil)),
+	run("vips", "webpsave", temp("srgb.png", png(srgb, 8, nil)), "srgb.webp", "--Q", "95", "--smart-subsample")
+	run("heif-enc", "-q", "90", "-b", "10", "-o", "p3-10.heic", temp("p3.png", png(p3, 16, profile)))
+	run("ffmpeg", "-y", "-v", "error", "-i", temp("pq.png", png(picture(to2020, pq), 16, nil)),
 		"-vf", "scale=in_range=pc:out_range=pc:out_color_matrix=bt2020nc:flags=accurate_rnd+full_chroma_int,format=yuv444p10le,"+
 			"setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc:range=pc",
 		"-c:v", "libaom-av1", "-still-picture", "1", "-cpu-used", "6", "-crf", "0", "-map_metadata", "-1", "-fflags", "+bitexact", "-f", "avif", "pq.avif")
@@ -294,7 +239,7 @@ func main() {
 		"aevalsrc='0.1*(sin(2*PI*440*t)*lt(t,0.4)+sin(2*PI*880*t)*gte(t,0.8))':s=48000:d=1.2",
 		"-c:a", "libopus", "-b:a", "24k", "-map_metadata", "-1", "-fflags", "+bitexact", "note.ogg")
 	// Twelve pictures, the second half turned upside down and mirrored, with a tone.
-	fieldsPNG := temp("fields.png", png(srgb, 8, false, nil))
+	fieldsPNG := temp("fields.png", png(srgb, 8, nil))
 	run("ffmpeg", "-y", "-v", "error", "-loop", "1", "-r", "12", "-t", "1", "-i", fieldsPNG, "-f", "lavfi", "-i", "sine=f=440:r=48000:d=1",
 		"-filter_complex", "[0:v]scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int,format=yuv420p,"+
 			"setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv,split[a][b];[b]hflip,vflip[c];[a][c]overlay=enable='gte(n,6)'[v]",

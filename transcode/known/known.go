@@ -57,7 +57,7 @@ func (b *Bench) Pictures(ctx context.Context) error {
 		{"srgb.webp", "WebP", inColour},
 		{"p3-16.png", "PNG, 16 bits, Display P3", inColour},
 		{"grey-alpha-16.png", "PNG, 16 bits of grey with alpha", inGrey},
-		{"iphone.heic", "HEIC as of iOS 18, Display P3", inColour},
+		{"iphone18.heic", "HEIC of an iPhone of today, Display P3", asAnIPhone},
 		{"p3-10.heic", "HEIC, 10 bits, Display P3", inColour},
 		{"pq.avif", "AVIF, 10 bits, HDR (PQ)", toned},
 	})

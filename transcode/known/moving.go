@@ -40,7 +40,7 @@ func moves(ctx context.Context, b *Bench, r *pipeline.Rendered) error {
 		if i >= videoFrames/2 {
 			want = turned
 		}
-		if err := want.in(asImage(pix), maxOff); err != nil {
+		if err := want.in(asImage(pix)); err != nil {
 			return fmt.Errorf("frame %d: %w", i, err)
 		}
 	}

@@ -15,11 +15,11 @@ import (
 	"github.com/ninefold/ninefold/pipeline"
 )
 
-// The size of a known picture as it is shown, pixels, and of what is looked at in the middle of each of its four fields.
-const (
-	width, height = 96, 64
-	patch         = 16
-)
+// The size of what cmd/known-media makes, as it is shown, pixels.
+const width, height = 96, 64
+
+// patch is the side of what is looked at in the middle of each of the four fields, pixels.
+const patch = 16
 
 // Tolerances, of 255: what two lossy encodings and a tone curve move a plain colour by (4 was seen), and how far pixels of a plain field
 // may lie apart.
@@ -29,30 +29,29 @@ const (
 	maxSpread   = 24
 )
 
-// shades are the colours of a picture's fields: top left, top right, bottom left, bottom right.
-type shades [4][3]float64
+// showing is what a picture must show: its size, and its fields' colours: top left, top right, bottom left, bottom right.
+type showing struct {
+	size      image.Point
+	fields    [4][3]float64
+	tolerance float64 // of each channel
+}
 
 var (
-	colours = shades{{180, 60, 50}, {60, 160, 70}, {50, 80, 170}, {128, 128, 128}}
-	greys   = shades{{40, 40, 40}, {100, 100, 100}, {180, 180, 180}, {230, 230, 230}}
-	// colours, turned by half a turn: what the second half of the video shows.
-	turned = shades{colours[3], colours[2], colours[1], colours[0]}
+	colours = showing{image.Pt(width, height), [4][3]float64{{180, 60, 50}, {60, 160, 70}, {50, 80, 170}, {128, 128, 128}}, maxOff}
+	greys   = showing{image.Pt(width, height), [4][3]float64{{40, 40, 40}, {100, 100, 100}, {180, 180, 180}, {230, 230, 230}}, maxOff}
+	// turned are the colours after half a turn: what the second half of the video shows.
+	turned = showing{image.Pt(width, height), [4][3]float64{{128, 128, 128}, {50, 80, 170}, {60, 160, 70}, {180, 60, 50}}, maxOff}
+	hdr    = showing{colours.size, colours.fields, maxOffToned}
+	iPhone = showing{image.Pt(160, 120), [4][3]float64{{230, 20, 20}, {20, 190, 40}, {20, 40, 220}, {230, 210, 20}}, maxOff}
 )
 
-func inColour(_ context.Context, b *Bench, r *pipeline.Rendered) error {
-	return b.shows(r, colours, maxOff)
-}
-
-func toned(_ context.Context, b *Bench, r *pipeline.Rendered) error {
-	return b.shows(r, colours, maxOffToned)
-}
-
-func inGrey(_ context.Context, b *Bench, r *pipeline.Rendered) error {
-	return b.shows(r, greys, maxOff)
-}
+func inColour(_ context.Context, b *Bench, r *pipeline.Rendered) error   { return b.shows(r, colours) }
+func inGrey(_ context.Context, b *Bench, r *pipeline.Rendered) error     { return b.shows(r, greys) }
+func toned(_ context.Context, b *Bench, r *pipeline.Rendered) error      { return b.shows(r, hdr) }
+func asAnIPhone(_ context.Context, b *Bench, r *pipeline.Rendered) error { return b.shows(r, iPhone) }
 
 // shows looks at the display renditions, each decoded by a decoder that is not the engine's.
-func (b *Bench) shows(r *pipeline.Rendered, want shades, tolerance float64) error {
+func (b *Bench) shows(r *pipeline.Rendered, want showing) error {
 	seen := 0
 	for _, rend := range r.Part.Renditions {
 		if rend.Name != "display" {
@@ -66,7 +65,7 @@ func (b *Bench) shows(r *pipeline.Rendered, want shades, tolerance float64) erro
 		if err != nil {
 			return fmt.Errorf("%s: %w", rend.MIME, err)
 		}
-		if err := want.in(img, tolerance); err != nil {
+		if err := want.in(img); err != nil {
 			return fmt.Errorf("%s: %w", rend.MIME, err)
 		}
 		seen++
@@ -100,15 +99,15 @@ func (l limited) At(x, y int) color.Color {
 }
 
 // in compares a picture's fields with what they must be.
-func (s shades) in(img image.Image, tolerance float64) error {
-	if size := img.Bounds().Size(); size != image.Pt(width, height) {
-		return fmt.Errorf("%d×%d pixels, want %d×%d", size.X, size.Y, width, height)
+func (s showing) in(img image.Image) error {
+	if size := img.Bounds().Size(); size != s.size {
+		return fmt.Errorf("%d×%d pixels, want %d×%d", size.X, size.Y, s.size.X, s.size.Y)
 	}
 	for i, name := range []string{"top left", "top right", "bottom left", "bottom right"} {
-		corner := img.Bounds().Min.Add(image.Pt(width/4+width/2*(i%2)-patch/2, height/4+height/2*(i/2)-patch/2))
+		corner := img.Bounds().Min.Add(image.Pt(s.size.X/4+s.size.X/2*(i%2)-patch/2, s.size.Y/4+s.size.Y/2*(i/2)-patch/2))
 		mean, spread := measure(img, image.Rectangle{Min: corner, Max: corner.Add(image.Pt(patch, patch))})
-		if off := farthest(mean, s[i]); off > tolerance || spread > maxSpread {
-			return fmt.Errorf("the %s is rgb %.0f, must be %.0f; its pixels lie %d apart", name, mean, s[i], spread)
+		if off := farthest(mean, s.fields[i]); off > s.tolerance || spread > maxSpread {
+			return fmt.Errorf("the %s is rgb %.0f, must be %.0f; its pixels lie %d apart", name, mean, s.fields[i], spread)
 		}
 	}
 	return nil
