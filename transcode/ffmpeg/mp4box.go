@@ -21,6 +21,7 @@ const (
 // mp4 is what the headers of an ISO base media file say. The walk reads headers only and never a frame.
 type mp4 struct {
 	top        []string // types of the top-level boxes, in order
+	boxes      []box    // the same, and where they lie in the file
 	all        []string // types of all boxes, depth first
 	durationMS int64    // of the longest track as it is presented
 	tracks     []mp4Track
@@ -49,6 +50,8 @@ type mp4Track struct {
 	aspect     []byte // body of its pasp
 	outside    bool   // the media lie in another file
 	edits      []mp4Edit
+	entries    int               // sample entries
+	tables     map[string][]byte // bodies of sampleTables
 }
 
 // mp4Edit is one entry of an edit list.
@@ -123,7 +126,7 @@ func parseMP4(r io.ReaderAt, size int64) (*mp4, error) {
 		if err != nil {
 			return nil, err
 		}
-		w.m.top = append(w.m.top, b.kind)
+		w.m.top, w.m.boxes = append(w.m.top, b.kind), append(w.m.boxes, b)
 		if b.kind == "moov" {
 			if err := w.moov(r, b); err != nil {
 				return nil, err
@@ -253,6 +256,12 @@ func (w *boxWalk) box(kind string, body []byte, base int64, t *mp4Track, depth i
 
 // trackBox reads what one box says of its track; a box that is cut short says nothing.
 func (w *boxWalk) trackBox(kind string, body []byte, base int64, t *mp4Track) {
+	if slices.Contains(sampleTables, kind) {
+		if t.tables == nil {
+			t.tables = map[string][]byte{}
+		}
+		t.tables[kind] = body
+	}
 	switch kind {
 	case "tkhd":
 		t.readMatrix(body, base)
@@ -266,6 +275,10 @@ func (w *boxWalk) trackBox(kind string, body []byte, base int64, t *mp4Track) {
 	case "stsz":
 		if len(body) >= 12 {
 			t.samples, t.bytes = int64(binary.BigEndian.Uint32(body[8:])), frameBytes(body)
+		}
+	case "stsd":
+		if len(body) >= 8 {
+			t.entries = int(binary.BigEndian.Uint32(body[4:]))
 		}
 	case "elst":
 		t.readEdits(body, w.movieUnit)

@@ -62,13 +62,19 @@ func (j *videoJob) graph() (*graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	split := v.Split()
+	split := withinRange(v).Split()
 	g := &graph{out: j.out, seen: j.seen, picture: split.Get("0"), looks: split.Get("1")}
 	if j.plan.Samples.All {
 		g.picture = constantRate(g.picture, j.plan.Picture.FPS)
 		g.looks = selected(g.looks, "lt(t,"+seconds(j.plan.Time.ReadMS())+")")
 	}
 	return g, nil
+}
+
+// withinRange keeps the luma in the limited range that is said of it. What lies beyond is black or white to one decoder and a picture to
+// another.
+func withinRange(v *ff.Stream) *ff.Stream {
+	return v.Filter("limiter", nil, ff.KwArgs{"min": 16, "max": 235, "planes": 1})
 }
 
 // shown is the source's pictures as they are delivered.
@@ -213,7 +219,7 @@ func (j *videoJob) draw(v *ff.Stream, p transcode.VideoPicture) (*ff.Stream, err
 		}
 	}
 	if w != p.Width || h != p.Height {
-		v = v.Filter("scale", nil, ff.KwArgs{"w": p.Width, "h": p.Height}).Filter("setsar", ff.Args{"1"})
+		v = v.Filter("scale", nil, ff.KwArgs{"w": p.Width, "h": p.Height, "flags": "bicubic"}).Filter("setsar", ff.Args{"1"})
 	}
 	return v, nil
 }
@@ -269,9 +275,9 @@ const (
 	encoderThreads = 4
 	// timeBase of the playback file, ticks a second: fine enough for any variable frame rate.
 	timeBase = 90_000
-	// seiNAL is the type of the units that are left out of the stream: encoder settings, captions of broadcasters, whatever a
-	// camera hides in user data.
-	seiNAL = 6
+	// slicesOnly leaves slices and parameter sets in the stream. A list of what stays: messages, delimiters, fillers and the types that
+	// nobody has defined may carry anything.
+	slicesOnly = "filter_units=pass_types=1|5|7|8"
 )
 
 // playbacks are the MP4s that are delivered.
@@ -328,7 +334,7 @@ func resampled(e transcode.VideoEncode) string {
 func containerOptions() ff.KwArgs {
 	return ff.KwArgs{
 		"format": "mp4", "movflags": "+faststart", "map_metadata": "-1", "map_chapters": "-1", "sn": "", "dn": "",
-		"fflags": "+bitexact", "flags:v": "+bitexact", "flags:a": "+bitexact", "bsf:v": fmt.Sprintf("filter_units=remove_types=%d", seiNAL),
+		"fflags": "+bitexact", "flags:v": "+bitexact", "flags:a": "+bitexact", "bsf:v": slicesOnly,
 	}
 }
 

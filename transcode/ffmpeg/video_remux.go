@@ -22,11 +22,11 @@ const (
 // remux copies the packets into a clean MP4 and looks at its key frames and its end, in one run. A nil result without an error means
 // that the file has to be transcoded after all.
 func (j *videoJob) remux(ctx context.Context) (*VideoResult, error) {
-	if !j.copyAndLook(ctx) || stripMP4(j.abs(playbackName)) != nil {
+	if !j.mayCopy() || !j.copyAndLook(ctx) || stripMP4(j.abs(playbackName)) != nil {
 		return nil, ctx.Err()
 	}
 	info, err := readMP4(j.abs(playbackName))
-	if err != nil || !copyHolds(info) || info.durationMS > j.plan.Time.LimitMS {
+	if err != nil || checkDelivered(j.abs(playbackName)) != nil || info.durationMS > j.plan.Time.LimitMS {
 		return nil, ctx.Err()
 	}
 	planned := j.planned
@@ -60,7 +60,7 @@ func (j *videoJob) copyAndLook(ctx context.Context) bool {
 	if read.sound != nil {
 		streams = append(streams, read.sound)
 	}
-	copied := ff.Output(streams, j.rel(playbackName), merge(containerOptions(), ff.KwArgs{"c": "copy"}))
+	copied := ff.Output(streams, j.rel(playbackName), merge(containerOptions(), ff.KwArgs{"c": "copy", "bsf:v": "h264_metadata=video_full_range_flag=0," + slicesOnly}))
 	args, err := BuildArgs(append(looks, copied)...)
 	if err != nil {
 		return false
@@ -183,17 +183,9 @@ func (j *videoJob) lookAtAll(ctx context.Context) bool {
 	return err == nil && len(log) == 0
 }
 
-// copyHolds reports whether a copy may be delivered as it is.
-func copyHolds(info *mp4) bool {
-	if info.track("vide") == nil || checkBoxes(info) != nil {
-		return false
-	}
-	for i := range info.tracks {
-		if !info.tracks[i].startsClean(editSlackMS) {
-			return false
-		}
-	}
-	return true
+// mayCopy reports whether a copy would present what the source presents and nothing else.
+func (j *videoJob) mayCopy() bool {
+	return j.file.Type.Demuxer != pipeline.TypeMP4.Demuxer || presentsAll(filepath.Join(j.dir, filepath.FromSlash(j.file.Path)))
 }
 
 // all leaves a pass as it is.

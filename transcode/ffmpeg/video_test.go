@@ -497,7 +497,8 @@ func TestVerifyVideoRefuses(t *testing.T) {
 	k := newVideoKit(t)
 	k.clip("a.mp4", "-metadata", "title=hello", "-movflags", "+faststart")
 	k.clip("late.mp4", "-fflags", "+bitexact", "-map_metadata", "-1")
-	k.clip("good.mp4", "-fflags", "+bitexact", "-map_metadata", "-1", "-movflags", "+faststart", "-flags", "+bitexact", "-profile:v", "high")
+	k.clip("good.mp4", "-fflags", "+bitexact", "-map_metadata", "-1", "-movflags", "+faststart", "-flags", "+bitexact", "-profile:v", "high",
+		"-color_range", "tv", "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-bsf:v", slicesOnly)
 	good := pipeline.Rendition{Path: "good.mp4", Width: 320, Height: 240, DurationMS: 2000, Codecs: "avc1.640028,mp4a.40.2"}
 	if err := k.tools.VerifyVideo(context.Background(), k.dir, good); err != nil {
 		t.Fatal(err)
