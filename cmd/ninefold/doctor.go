@@ -125,7 +125,7 @@ func (c *doctorCmd) engines() (pool *sandbox.Pool, trouble []diagnosis) {
 		return nil, outcome("profile", "", err, "--profile")
 	}
 	settings := c.EngineSettings
-	settings.EngineWarm = 0
+	settings.EngineWarm, settings.credentials = 0, c.remote()
 	pool, err = settings.pool(slog.New(slog.DiscardHandler), profile, nil) // what it warns of is a line below
 	if err != nil {
 		return nil, outcome("engine", "", err, "--engine, --scratch or --sandbox")

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -40,8 +41,10 @@ type EngineSettings struct {
 	EngineWarm int    `help:"Engines started ahead of need." default:"2"`
 	Parallel   int    `help:"Items of one message in work at the same time." default:"${cores}"`
 	Scratch    string `help:"Directory for temporary files; swept of dead runs at start." default:"${scratch}" placeholder:"DIR"`
-	Sandbox    string `help:"required = start no engine that the kernel cannot confine (Landlock, seccomp); best_effort = confine as far as it can and say what is missing." default:"best_effort" enum:"required,best_effort"`
+	Sandbox    string `help:"required = start no engine that the kernel cannot confine (Landlock, seccomp); best_effort = confine as far as it can and say what is missing, but with S3 not without Landlock; no_landlock = then, too." default:"best_effort" enum:"required,best_effort,no_landlock"`
 	Profile    string `help:"JSON file that overrides the transcoding profile, key by key." placeholder:"FILE"`
+
+	credentials bool // this process holds the keys of a store elsewhere
 }
 
 // ModelSettings says which classifier is used.
@@ -72,6 +75,11 @@ type StoreSettings struct {
 	S3Region    string `name:"s3-region" env:"NINEFOLD_S3_REGION" help:"Region of the buckets." default:"us-east-1"`
 	S3AccessKey string `name:"s3-access-key" env:"NINEFOLD_S3_ACCESS_KEY" help:"Access key; empty = AWS_ACCESS_KEY_ID, the shared credentials file, then the machine's role."`
 	S3SecretKey string `name:"s3-secret-key" env:"NINEFOLD_S3_SECRET_KEY" help:"Secret key; set it in the environment, not on the command line." json:"-" secret:""`
+}
+
+// remote reports whether this process holds the keys of a store elsewhere.
+func (s StoreSettings) remote() bool {
+	return strings.HasPrefix(s.Store, "s3://") || strings.HasPrefix(s.Sources, "s3://")
 }
 
 // QueueSettings says which Redis is used.

@@ -193,7 +193,7 @@ func (m ModelSettings) openModel(a *app) (*onnx.Classifier, error) {
 func (e EngineSettings) pool(log *slog.Logger, profile transcode.Profile, watcher sandbox.Observer) (*sandbox.Pool, error) {
 	cfg := sandbox.DefaultConfig()
 	cfg.Engine, cfg.Warm, cfg.Parallel, cfg.Log = e.Engine, e.EngineWarm, e.Parallel, log
-	cfg.Scratch, cfg.Sandbox, cfg.Observer = e.Scratch, sandbox.Mode(e.Sandbox), watcher
+	cfg.Scratch, cfg.Sandbox, cfg.Observer, cfg.Credentials = e.Scratch, sandbox.Mode(e.Sandbox), watcher, e.credentials
 	_, missing := sandbox.FindEngine(e.Engine)
 	if err := errors.Join(cfg.Validate(), e.pipeline(profile).Validate(), missing, e.scratch()); err != nil {
 		return nil, &exitError{exitUsage, err}

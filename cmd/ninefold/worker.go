@@ -32,6 +32,7 @@ func (c *workerCmd) Run(a *app) error {
 	if err := c.serves(); err != nil {
 		return err
 	}
+	c.credentials = c.remote()
 	store, sources, err := c.openStores()
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -151,20 +152,45 @@ func (p process) start(ctx context.Context) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.WaitDelay = waitDelay
 
-	// Pdeathsig follows the thread that started the child: it must outlive the child.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	if err := cmd.Start(); err != nil {
+	end, err := startOnThread(cmd)
+	defer end()
+	if err != nil {
 		return pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Run", err)
 	}
 	if p.progress != nil {
 		p.progress.Close()
 	}
-	err := cmd.Wait()
+	err = cmd.Wait()
 	if p.run.Log != nil {
 		*p.run.Log = withoutNoise(stderr.buf.Bytes())
 	}
 	return p.outcome(ctx, err, stderr.buf.String())
+}
+
+// startOnThread starts cmd on a thread of its own. end ends that thread, and with it, by Pdeathsig, the child: the engine's seal leaves no
+// other way to kill (transcode/sandbox/seal.go), since whoever may signal a child by its handle may signal the worker.
+func startOnThread(cmd *exec.Cmd) (end func(), err error) {
+	over, started := make(chan struct{}), make(chan error)
+	end = sync.OnceFunc(func() { close(over) })
+	cmd.Cancel = func() error { end(); return nil }
+	onOwnThread(func() {
+		started <- cmd.Start()
+		<-over
+	})
+	return end, <-started
+}
+
+// onOwnThread runs f on a thread that ends with it. The process's first thread cannot end, so it is not used.
+func onOwnThread(f func()) {
+	go func() {
+		runtime.LockOSThread() // and never unlocked
+		if syscall.Gettid() == syscall.Getpid() {
+			onOwnThread(f)
+			runtime.UnlockOSThread()
+			return
+		}
+		f()
+	}()
 }
 
 // libraryNoise is what a library that ffmpeg links says in a sandbox and that is not about the file: libgcrypt, which may lock no memory there.

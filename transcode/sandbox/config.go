@@ -20,6 +20,11 @@ type Config struct {
 	Limits   Limits
 	Log      *slog.Logger
 	Observer Observer // nil = nobody is told
+
+	// Credentials says that this process holds keys to a store elsewhere: without Landlock it must be asked for by name.
+	Credentials bool
+
+	kernel func() support // nil = this one; a test's may have less
 }
 
 // Limits is the wall time of one request, not counting what its engine waits for a core, and never more than four times that. A request that
@@ -57,8 +62,8 @@ func (c Config) Validate() error {
 	if c.Scratch == "" {
 		wrong = append(wrong, fmt.Errorf("scratch: want a directory for temporary files"))
 	}
-	if c.Sandbox != Required && c.Sandbox != BestEffort {
-		wrong = append(wrong, fmt.Errorf("sandbox: want %s or %s, got %q", Required, BestEffort, c.Sandbox))
+	if c.Sandbox != Required && c.Sandbox != BestEffort && c.Sandbox != NoLandlock {
+		wrong = append(wrong, fmt.Errorf("sandbox: want %s, %s or %s, got %q", Required, BestEffort, NoLandlock, c.Sandbox))
 	}
 	l := c.Limits
 	if min(l.Start, l.Identify, l.Photo, l.Voice, l.Video, l.Verify) <= 0 {
@@ -74,10 +79,29 @@ func (c Config) allow(s support) error {
 		return nil
 	}
 	if c.Sandbox == Required {
-		return fmt.Errorf("this kernel lacks %w; run where it is there, or accept less with --sandbox %s", lack, BestEffort)
+		return fmt.Errorf("this kernel lacks %w; run where it is there, or accept less with --sandbox %s", lack, c.less(s))
+	}
+	if c.less(s) == NoLandlock && c.Sandbox != NoLandlock {
+		return fmt.Errorf("this kernel lacks %w; a worker that holds the keys of a store runs without it only with --sandbox %s", lack, NoLandlock)
 	}
 	c.Log.Warn("engines are not fully confined", slog.Any("missing", lack), slog.String("sandbox", string(c.Sandbox)))
 	return nil
+}
+
+// less is the mode that accepts what this kernel has.
+func (c Config) less(s support) Mode {
+	if c.Credentials && s.landlock < minLandlock {
+		return NoLandlock
+	}
+	return BestEffort
+}
+
+// offered is what the kernel offers.
+func (c Config) offered() support {
+	if c.kernel != nil {
+		return c.kernel()
+	}
+	return kernelSupport()
 }
 
 // engineName is the program that is looked for.

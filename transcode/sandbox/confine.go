@@ -18,7 +18,9 @@ import (
 //   - no_new_privs, and no capability even for root: nothing executed inside gains any;
 //   - Landlock: system libraries and fonts can be read, the engine's programs executed, its room/in read and its room/out written;
 //     with ABI 4 no TCP, with ABI 6 no signal to the outside;
-//   - seccomp: the calls of syscalls.go; no socket of any kind, no ptrace, no new namespace, no plain fork.
+//   - seccomp: the calls of syscalls.go; no socket of any kind, no ptrace, no new namespace, no plain fork, no signal to another process.
+//
+// The worker itself is closed to engines without any of these: see hide.
 //
 // Limits come from outside (limits.go, watch.go), and the engine seals itself before it reads a request (seal.go).
 type confinement struct {
@@ -26,13 +28,13 @@ type confinement struct {
 	rules   []pathRule // that all engines share
 }
 
-// newConfinement finds what the kernel offers and what the programs need.
-func newConfinement(engines ...string) (*confinement, error) {
+// newConfinement holds what the kernel offers against what the programs need.
+func newConfinement(offered support, engines ...string) (*confinement, error) {
 	rules, err := programRules(slices.Concat(engines, findTools()))
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
-	return &confinement{support: kernelSupport(), rules: append(rules, systemPaths...)}, nil
+	return &confinement{support: offered, rules: append(rules, systemPaths...)}, nil
 }
 
 // findTools returns the programs that an engine starts, as it will find them. A missing one is the engine's to report.

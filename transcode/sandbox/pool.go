@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -36,11 +37,11 @@ func NewPool(cfg Config, profile transcode.Profile) (*Pool, error) {
 		return nil, err
 	}
 	paths := [...]string{sound: findVoiceEngine(path), all: path}
-	cell, err := newConfinement(paths[:]...)
+	cell, err := newConfinement(cfg.offered(), paths[:]...)
 	if err != nil {
 		return nil, err
 	}
-	if err := cfg.allow(cell.support); err != nil {
+	if err := errors.Join(cfg.allow(cell.support), hide()); err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())

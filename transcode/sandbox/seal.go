@@ -11,7 +11,8 @@ import (
 // seal takes away from an engine, with all its threads and for ever, what only its start needed. From here on
 //
 //  1. nothing it starts can leave its process group, so that one kill by the worker ends all of it;
-//  2. it can signal nobody but itself and, through the handle it got when it started them, its children;
+//  2. it can signal nobody but itself. Not its children either: a handle may be anybody's, as an open directory of /proc is one. A child ends
+//     by Pdeathsig, with the thread that started it (transcode/ffmpeg);
 //  3. its filters are final.
 //
 // It comes before the first request, so before the first byte of a stranger's. The kernel's lack of seccomp is the worker's to judge
@@ -27,12 +28,12 @@ func seal() error {
 	filter := seccomp.Filter{NoNewPrivs: true, Flag: seccomp.FilterFlagTSync, Policy: seccomp.Policy{
 		DefaultAction: seccomp.ActionAllow,
 		Syscalls: []seccomp.SyscallGroup{
-			{Action: seccomp.ActionAllow, NamesWithCondtions: []seccomp.NameWithConditions{{
-				Name:       "tgkill", // Go's runtime interrupts its threads, abort() ends its process
-				Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.Equal, Value: uint64(os.Getpid())}},
-			}}},
 			{Action: seccomp.ActionErrno, Names: []string{
-				"tgkill", "tkill", "kill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_open", "setpgid", "setsid", "seccomp",
+				"tkill", "kill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_open", "pidfd_send_signal", "setpgid", "setsid", "seccomp",
+			}},
+			// Go's runtime interrupts its threads, abort() ends its process. A condition stands last: see narrowed.
+			{Action: seccomp.ActionErrno, NamesWithCondtions: []seccomp.NameWithConditions{
+				when("tgkill", is(0, seccomp.NotEqual, uint64(os.Getpid()))),
 			}},
 		},
 	}}

@@ -53,7 +53,7 @@ func answer(ctx context.Context, h Handler, req Request, progress func(float64))
 	case req.Op == OpVerify && req.Rendered != nil:
 		err = h.Verify(ctx, req.Rendered)
 	case req.Op == OpInspect:
-		resp.Checks = append(h.Inspect(ctx), insideCheck())
+		resp.Checks = append(h.Inspect(ctx), insideChecks()...)
 	case req.Op == OpProve:
 		resp.Checks = []Check{prove(ctx, h, req.Kind)}
 	default:

@@ -3,7 +3,9 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	seccomp "github.com/elastic/go-seccomp-bpf"
@@ -18,6 +20,8 @@ type Mode string
 const (
 	Required   Mode = "required"    // no engine is started
 	BestEffort Mode = "best_effort" // engines run with the pieces there are; doctor and start-up say which are missing
+	// NoLandlock is best_effort also where Landlock is missing and this process holds credentials (Config.Credentials).
+	NoLandlock Mode = "no_landlock"
 )
 
 // support is what this kernel, as seen by this process, offers.
@@ -54,7 +58,7 @@ func (s support) lacks() error {
 func (s support) checks(mode Mode) []Check {
 	return []Check{s.landlockCheck(mode), s.seccompCheck(mode), {
 		Name: "sandbox: privileges", OK: true, Detail: "no_new_privs, no capabilities, own process group, clean environment",
-	}, limitsCheck()}
+	}, hiddenCheck(), limitsCheck()}
 }
 
 func (s support) landlockCheck(mode Mode) Check {
@@ -81,11 +85,11 @@ func (s support) seccompCheck(mode Mode) Check {
 	if !s.seccomp {
 		return missing(c, mode, support{minLandlock, false}.lacks())
 	}
-	n := len(allowedWith)
+	n := 0
 	for _, g := range allowed {
 		n += len(g.names)
 	}
-	c.Detail = fmt.Sprintf("%d system calls allowed, no socket among them", n)
+	c.Detail = fmt.Sprintf("%d system calls allowed, %d forms of them refused: no socket, no signal to another process by any of them", n, len(narrowed))
 	return c
 }
 
@@ -107,35 +111,94 @@ func limitsCheck() Check {
 	return Check{Name: "sandbox: limits", OK: true, Detail: strings.Join(all, ", ")}
 }
 
-// insideCheck is what an engine finds when it tries the walls itself: doctor's proof that the pieces are not only there but at work.
-func insideCheck() Check {
-	var open []string
-	if f, err := os.Open("/etc/passwd"); err == nil {
-		f.Close()
-		open = append(open, "/etc/passwd can be read")
+// insideChecks are what an engine finds when it tries the walls itself: doctor's proof that the pieces are not only there but at work.
+func insideChecks() []Check {
+	return []Check{
+		tried(insideFiles, "an engine can read no file of the system's users", map[string]func() error{
+			"/etc/passwd can be read": func() error { return opened("/etc/passwd") },
+		}),
+		tried(insideWorker, "an engine can open neither the worker's environment nor its memory nor its files", map[string]func() error{
+			"the worker's environment can be read": func() error { return opened(ofWorker("environ")) },
+			"the worker's memory can be opened":    func() error { return opened(ofWorker("mem")) },
+			"the worker's files can be listed":     func() error { _, err := os.ReadDir(ofWorker("fd")); return err },
+		}),
+		tried(insideCalls, "an engine can open no socket, signal nobody by any call, leave no group", map[string]func() error{
+			"a socket can be opened":                openSocket,
+			"the worker can be signalled":           func() error { return unix.Kill(os.Getppid(), 0) },
+			"the worker can be signalled by handle": func() error { return signalByHandle(ofWorker("")) },
+			"the worker can be signalled by a pipe": func() error { return ownPipe(os.Getppid()) },
+			"the process group can be left":         func() error { return unix.Setpgid(0, 0) },
+			"the engine can outlive the worker":     func() error { return unix.Prctl(unix.PR_SET_PDEATHSIG, 0, 0, 0, 0) },
+		}),
 	}
-	if fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0); err == nil {
-		unix.Close(fd)
-		open = append(open, "a socket can be opened")
-	}
-	if err := unix.Kill(os.Getppid(), 0); err == nil {
-		open = append(open, "the worker can be signalled")
-	}
-	if err := unix.Setpgid(0, 0); err == nil {
-		open = append(open, "the process group can be left")
-	}
-	if len(open) > 0 {
-		return Check{Name: insideName, Detail: "in an engine " + strings.Join(open, ", ")}
-	}
-	return Check{Name: insideName, OK: true, Detail: "an engine can read no file of the system's users, open no socket, signal nobody, leave no group"}
 }
 
-const insideName = "sandbox: inside"
+// tried makes a check of attempts that must fail, each under what it would mean if it did not.
+func tried(name, well string, attempts map[string]func() error) Check {
+	var open []string
+	for _, what := range slices.Sorted(maps.Keys(attempts)) {
+		if attempts[what]() == nil {
+			open = append(open, what)
+		}
+	}
+	if len(open) > 0 {
+		return Check{Name: name, Detail: "in an engine " + strings.Join(open, ", ")}
+	}
+	return Check{Name: name, OK: true, Detail: well}
+}
 
-// judge makes a failed check of the inside a warning where less is accepted and the kernel lacks a piece; where it lacks none it stays one.
+func ofWorker(what string) string { return fmt.Sprintf("/proc/%d/%s", os.Getppid(), what) }
+
+func opened(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func openSocket() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return err
+	}
+	return unix.Close(fd)
+}
+
+// signalByHandle asks whether the process of a directory of /proc could be signalled: such a directory is as good as a handle.
+func signalByHandle(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return unix.PidfdSendSignal(int(f.Fd()), 0, nil, 0)
+}
+
+// ownPipe asks whether another process could be made the owner of a pipe: the kernel signals the owner when something comes.
+func ownPipe(pid int) error {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer func() { r.Close(); w.Close() }()
+	_, err = unix.FcntlInt(r.Fd(), unix.F_SETOWN, pid)
+	return err
+}
+
+// What an engine tries from inside, by the piece that stops it.
+const (
+	insideFiles  = "sandbox: inside, files"
+	insideWorker = "sandbox: inside, worker"
+	insideCalls  = "sandbox: inside, calls"
+)
+
+// judge makes a failed check of the inside a warning where less is accepted and the kernel lacks the piece that would have stopped it. The
+// worker's memory and environment need no such piece: they are never forgiven.
 func (s support) judge(checks []Check, mode Mode) []Check {
+	lacks := map[string]bool{insideFiles: s.landlock < minLandlock, insideCalls: !s.seccomp}
 	for i := range checks {
-		if c := &checks[i]; c.Name == insideName && !c.OK && mode == BestEffort && s.lacks() != nil {
+		if c := &checks[i]; lacks[c.Name] && !c.OK && mode != Required {
 			c.OK, c.Warn = true, true
 		}
 	}

@@ -36,13 +36,27 @@ func TestKernelWithoutAPiece(t *testing.T) {
 		if c.OK != want.OK || c.Warn != want.Warn || !strings.Contains(c.Detail, "Landlock") {
 			t.Errorf("%s: %+v", mode, c)
 		}
-		inside := less.judge([]Check{{Name: insideName}}, mode)[0]
+		inside := less.judge([]Check{{Name: insideFiles}}, mode)[0]
 		if inside.OK != want.OK || inside.Warn != want.Warn {
 			t.Errorf("%s: the inside is %+v", mode, inside)
 		}
 	}
-	if c := (support{landlock: 7, seccomp: true}).judge([]Check{{Name: insideName}}, BestEffort)[0]; c.OK {
+	if c := (support{landlock: 7, seccomp: true}).judge([]Check{{Name: insideFiles}}, BestEffort)[0]; c.OK {
 		t.Error("a kernel that has every piece is forgiven an open wall")
+	}
+	for _, name := range []string{insideCalls, insideWorker} {
+		if c := less.judge([]Check{{Name: name}}, NoLandlock)[0]; c.OK {
+			t.Errorf("%s: forgiven, though Landlock is not what stops it", name)
+		}
+	}
+	cfg.Credentials = true
+	for mode, want := range map[Mode]bool{Required: false, BestEffort: false, NoLandlock: true} {
+		if cfg.Sandbox = mode; (cfg.allow(less) == nil) != want || !want && !strings.Contains(cfg.allow(less).Error(), "--sandbox no_landlock") {
+			t.Errorf("with the keys of a store, %s: %v, want only no_landlock to be taken, and named", mode, cfg.allow(less))
+		}
+	}
+	if cfg.Sandbox = BestEffort; cfg.allow(support{landlock: minLandlock, seccomp: true}) != nil {
+		t.Error("a kernel that has it all is refused")
 	}
 }
 
@@ -58,12 +72,14 @@ func TestOldLandlock(t *testing.T) {
 
 // TestEveryCallIsKnown: a name that no architecture has is a slip of the pen that would silently allow nothing.
 func TestEveryCallIsKnown(t *testing.T) {
-	policy, err := syscallPolicy()
+	policies, err := syscallPolicies()
 	if err != nil {
 		t.Skip(err)
 	}
-	if _, err := policy.Assemble(); err != nil {
-		t.Fatal(err)
+	for _, policy := range policies {
+		if _, err := policy.Assemble(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	seen := map[string]bool{}
 	for _, g := range allowed {

@@ -26,7 +26,7 @@ var allowed = []struct {
 	}},
 	{"files that are open, or that Landlock lets open", []string{
 		"read", "write", "readv", "writev", "pread64", "pwrite64", "lseek", "openat", "open", "close", "fstat", "newfstatat", "stat", "lstat", "statx",
-		"access", "faccessat", "faccessat2", "readlink", "readlinkat", "getdents64", "getcwd", "chdir", "fcntl", "dup", "dup2", "dup3", "umask",
+		"access", "faccessat", "faccessat2", "readlink", "readlinkat", "getdents64", "getcwd", "chdir", "dup", "dup2", "dup3", "umask",
 		"fadvise64", "copy_file_range",
 	}},
 	{"files of its own, where Landlock lets it write", []string{
@@ -42,41 +42,52 @@ var allowed = []struct {
 		"getrlimit", "getrusage", "times", "sysinfo", "uname", "getrandom", "sched_getaffinity", "sched_getparam", "sched_getscheduler",
 		"sched_get_priority_max", "sched_get_priority_min", "getcpu",
 	}},
-	{"signals among its own: the seal takes away what reaches others (seal.go), Landlock holds them inside", []string{
+	{"Go's own start: the seal takes away all that reaches another process (seal.go)", []string{
 		"tgkill", "kill", "pidfd_open", "pidfd_send_signal",
 	}},
 	{"its own process group, which the worker kills as a whole: the seal takes this away", []string{"setpgid"}},
 	{"the seal itself: a further filter can only take away", []string{"seccomp"}},
+	{"some forms of these: see narrowed", []string{"clone", "prlimit64", "fcntl", "prctl"}},
 }
 
 // namespaces are the flags of clone that would make a new kind of place to be in.
 const namespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID |
 	unix.CLONE_NEWNET
 
-// allowedWith are calls that are allowed with some arguments only.
-var allowedWith = []struct {
+// narrowed are calls of which some forms are refused. They are told by what is refused, and in a filter apart from the list, since the
+// library loses the call's number where a condition does not hold: what stood after a condition would be held against the argument.
+var narrowed = []struct {
 	why  string
 	call seccomp.NameWithConditions
 }{
-	{"threads, and children that are about to execute another program; a plain fork shares no memory and is refused", seccomp.NameWithConditions{
-		Name: "clone", Conditions: seccomp.ArgumentConditions{
-			{Argument: 0, Operation: seccomp.BitsSet, Value: unix.CLONE_VM},
-			{Argument: 0, Operation: seccomp.BitsNotSet, Value: namespaces},
-		},
-	}},
-	{"reading limits; setting one is the worker's", seccomp.NameWithConditions{
-		Name: "prlimit64", Conditions: seccomp.ArgumentConditions{{Argument: 2, Operation: seccomp.Equal, Value: 0}},
-	}},
-	{"naming threads", prctl(unix.PR_SET_NAME)},
-	{"ffmpeg must not outlive the engine", prctl(unix.PR_SET_PDEATHSIG)},
-	{"no_new_privs can only be set", prctl(unix.PR_SET_NO_NEW_PRIVS)},
-	{"the engine's report of its own confinement", prctl(unix.PR_GET_NO_NEW_PRIVS)},
-	{"likewise", prctl(unix.PR_GET_SECCOMP)},
-	{"glib counts the capabilities that a kernel knows", prctl(unix.PR_CAPBSET_READ)},
+	{"a plain fork shares no memory: only threads and children that are about to execute another program", when("clone",
+		is(0, seccomp.BitsNotSet, unix.CLONE_VM))},
+	{"no new kind of place to be in, and nothing beside the engine", when("clone",
+		is(0, seccomp.BitsSet, namespaces|unix.CLONE_PARENT|unix.CLONE_PTRACE))},
+	{"limits are read; setting one is the worker's", when("prlimit64", is(2, seccomp.NotEqual, 0))},
+	{"descriptors have no owner, no signal, no lease and no notice: each of them has the kernel signal whoever is named", when("fcntl",
+		none(1, unix.F_GETFL, unix.F_SETFL, unix.F_GETFD, unix.F_SETFD, unix.F_DUPFD, unix.F_DUPFD_CLOEXEC)...)},
+	{"likewise", when("fcntl", is(1, seccomp.Equal, unix.F_SETFL), is(2, seccomp.BitsSet, unix.O_ASYNC))},
+	{"threads have names; no_new_privs can only be set; the engine reports its confinement; glib counts capabilities", when("prctl",
+		none(0, unix.PR_SET_NAME, unix.PR_SET_PDEATHSIG, unix.PR_SET_NO_NEW_PRIVS, unix.PR_GET_NO_NEW_PRIVS, unix.PR_GET_SECCOMP, unix.PR_CAPBSET_READ)...)},
+	{"ffmpeg must not outlive the engine, nor the engine the worker: no other signal, and none of them taken back", when("prctl",
+		is(0, seccomp.Equal, unix.PR_SET_PDEATHSIG), is(1, seccomp.NotEqual, uint64(unix.SIGKILL)))},
 }
 
-func prctl(option uint64) seccomp.NameWithConditions {
-	return seccomp.NameWithConditions{Name: "prctl", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.Equal, Value: option}}}
+func when(name string, all ...seccomp.Condition) seccomp.NameWithConditions {
+	return seccomp.NameWithConditions{Name: name, Conditions: all}
+}
+
+func is(argument uint32, how seccomp.Operation, value uint64) seccomp.Condition {
+	return seccomp.Condition{Argument: argument, Operation: how, Value: value}
+}
+
+// none says that an argument, all 64 bits of it, is none of the values.
+func none(argument uint32, values ...uint64) (all []seccomp.Condition) {
+	for _, v := range values {
+		all = append(all, is(argument, seccomp.NotEqual, v))
+	}
+	return all
 }
 
 // absent are calls whose callers do without where a kernel does not have them, and do not where it refuses them.
@@ -90,11 +101,11 @@ var absent = []string{
 // enosys fails a call as a kernel does that does not know it.
 const enosys = seccomp.ActionErrno | seccomp.Action(unix.ENOSYS)
 
-// syscallPolicy is the list as the library wants it.
-func syscallPolicy() (seccomp.Policy, error) {
+// syscallPolicies are the list and what is refused of it, as the library wants them. A call must pass both.
+func syscallPolicies() ([]seccomp.Policy, error) {
 	info, err := arch.GetInfo("")
 	if err != nil {
-		return seccomp.Policy{}, fmt.Errorf("seccomp: %w", err)
+		return nil, fmt.Errorf("seccomp: %w", err)
 	}
 	known := func(names []string) (out []string) {
 		for _, name := range names {
@@ -104,23 +115,28 @@ func syscallPolicy() (seccomp.Policy, error) {
 		}
 		return out
 	}
-	p := seccomp.Policy{DefaultAction: seccomp.ActionErrno}
+	list := seccomp.Policy{DefaultAction: seccomp.ActionErrno}
 	for _, g := range allowed {
-		p.Syscalls = append(p.Syscalls, seccomp.SyscallGroup{Names: known(g.names), Action: seccomp.ActionAllow})
+		list.Syscalls = append(list.Syscalls, seccomp.SyscallGroup{Names: known(g.names), Action: seccomp.ActionAllow})
 	}
-	with := seccomp.SyscallGroup{Action: seccomp.ActionAllow}
-	for _, a := range allowedWith {
-		with.NamesWithCondtions = append(with.NamesWithCondtions, a.call)
+	list.Syscalls = append(list.Syscalls, seccomp.SyscallGroup{Names: known(absent), Action: enosys})
+	forms := seccomp.SyscallGroup{Action: seccomp.ActionErrno}
+	for _, n := range narrowed {
+		forms.NamesWithCondtions = append(forms.NamesWithCondtions, n.call)
 	}
-	p.Syscalls = append(p.Syscalls, with, seccomp.SyscallGroup{Names: known(absent), Action: enosys})
-	return p, nil
+	return []seccomp.Policy{{DefaultAction: seccomp.ActionAllow, Syscalls: []seccomp.SyscallGroup{forms}}, list}, nil
 }
 
 // enterSeccomp has the calling thread, and everything started by it, make only the calls of the list. It needs no_new_privs.
 func enterSeccomp() error {
-	policy, err := syscallPolicy()
+	policies, err := syscallPolicies()
 	if err != nil {
 		return err
 	}
-	return seccomp.LoadFilter(seccomp.Filter{Policy: policy})
+	for _, policy := range policies {
+		if err := seccomp.LoadFilter(seccomp.Filter{Policy: policy}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
