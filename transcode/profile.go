@@ -43,8 +43,11 @@ type VoiceProfile struct {
 	WindowLU    float64    `json:"window_lu"`   // within this of the target nothing is changed
 	MaxPeakDB   float64    `json:"max_peak_db"` // true peak, dBTP
 	MaxGainDB   float64    `json:"max_gain_db"`
-	SilenceLUFS float64    `json:"silence_lufs"` // below it a note is silent and left as it is
-	WavePoints  int        `json:"wave_points"`
+	// A note whose own noise stays below MaxFloorLUFS is made louder by up to MaxCleanGainDB.
+	MaxCleanGainDB float64 `json:"max_clean_gain_db"`
+	MaxFloorLUFS   float64 `json:"max_floor_lufs"`
+	SilenceLUFS    float64 `json:"silence_lufs"` // below it a note is silent and left as it is
+	WavePoints     int     `json:"wave_points"`
 }
 
 // PhotoProfile holds the numbers of photos and animations.
@@ -130,8 +133,8 @@ func DefaultProfile() Profile {
 func defaultVoice() VoiceProfile {
 	return VoiceProfile{
 		MaxMS: 60_000, MinMS: 300, MaxSourceMS: 600_000, MaxBytes: 16 * MiB, Overlength: OverlengthTrim, FadeOutMS: 20,
-		OpusBitRate: 32_000, AACBitRate: 48_000, TargetLUFS: -16, WindowLU: 1, MaxPeakDB: -1.5, MaxGainDB: 20, SilenceLUFS: -70,
-		WavePoints: 100,
+		OpusBitRate: 32_000, AACBitRate: 48_000, TargetLUFS: -16, WindowLU: 1, MaxPeakDB: -1.5, MaxGainDB: 20, MaxCleanGainDB: 30, MaxFloorLUFS: -50,
+		SilenceLUFS: -70, WavePoints: 100,
 	}
 }
 

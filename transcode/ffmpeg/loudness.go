@@ -1,6 +1,9 @@
 package ffmpeg
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // The rate everything here is measured at, Hz, and the spans of ITU-R BS.1770-4 and EBU R128 in samples at that rate.
 const (
@@ -20,6 +23,8 @@ type loudness struct {
 	// Busy is the share of 10 ms frames that carry the sound within the blocks that count, 0..1: above a half for speech,
 	// a few hundredths for clicks on silence.
 	Busy float64
+	// Floor is the loudness of the noise between the words, LUFS: what one of twenty 10 ms frames lies below.
+	Floor float64
 }
 
 // meter holds what a measurement is made of, so that a change of level need not meter the sound again.
@@ -43,7 +48,20 @@ func (m meter) loudness() loudness {
 	frames := m.frames()
 	blocks := gatingBlocks(frames)
 	lufs, threshold := integrate(blocks)
-	return loudness{LUFS: lufs, Peak: decibel(m.peak), Busy: busy(frames, blocks, lufs, threshold)}
+	return loudness{LUFS: lufs, Peak: decibel(m.peak), Busy: busy(frames, blocks, lufs, threshold), Floor: noiseFloor(frames)}
+}
+
+// floorShare is the share of frames below the noise floor.
+const floorShare = 20
+
+// noiseFloor is -Inf for nothing and for digital silence between the words.
+func noiseFloor(frames []float64) float64 {
+	if len(frames) == 0 {
+		return math.Inf(-1)
+	}
+	sorted := slices.Clone(frames)
+	slices.Sort(sorted)
+	return lufsOf(sorted[len(sorted)/floorShare])
 }
 
 // frames are the mean squares of every 10 ms; a last, shorter one is averaged over its own length.

@@ -44,6 +44,11 @@ func (t Tools) Voice(ctx context.Context, dir, out string, f pipeline.File, plan
 	if err := t.encodeVoice(ctx, dir, out, pcm, f, n, plan.Profile, progress); err != nil {
 		return nil, err
 	}
+	if n.unsure {
+		if err := t.correct(ctx, dir, out, pcm, n, plan.Profile); err != nil {
+			return nil, err
+		}
+	}
 	part, err := n.part(dir, out, plan.Profile)
 	if err != nil {
 		return nil, err
@@ -61,6 +66,11 @@ type note struct {
 	copy     bool // the Ogg is the source's own packets
 	in, out  loudness
 	gain     gainPlan
+	aim      aim
+	capped   bool      // quieter than the target asks for
+	meter    meter     // of the sound before it was levelled
+	unsure   bool      // what the codecs make of it is to be measured
+	source   []float32 // the sound before it was levelled, of an unsure note
 }
 
 // newNote selects, cuts and levels the decoded sound. A source that may be copied is left as it is if its level is good.
@@ -78,17 +88,19 @@ func newNote(src *voicePCM, plan *transcode.VoicePlan, mayCopy bool) (*note, err
 	}
 	n := &note{pcm: src.mono(), sourceMS: millisOf(src.total), trimmed: selected > samples(p.MaxMS)}
 	moved := removeOffset(n.pcm)
-	m := newMeter(n.pcm)
-	n.in = m.loudness()
+	n.meter = newMeter(n.pcm)
+	n.in = n.meter.loudness()
 	n.gain = planGain(n.in, p)
+	n.out = n.in
 	n.copy = mayCopy && !moved && !n.trimmed && selected == src.total && (n.gain.Leave || n.gain.Silent)
-	if n.copy {
-		n.out = n.in
-		return n, nil
-	}
-	n.out = normalise(n.pcm, m, &n.gain, p)
-	if n.trimmed {
+	switch {
+	case n.gain.Silent && n.trimmed:
 		fadeOut(n.pcm, samples(p.FadeOutMS))
+	case n.gain.Silent:
+	case n.copy:
+		n.holdPeaks(p)
+	default:
+		n.level(p)
 	}
 	return n, nil
 }
@@ -173,7 +185,7 @@ func voiceRenditions(out string) []pipeline.Rendition {
 // loudness rounds to a hundredth, the resolution of the meter's standard being a tenth. Infinite is null. The gain is what a listener
 // gets, the difference of the two loudnesses, and not what stood before the limiter.
 func (n *note) loudness() *pipeline.Loudness {
-	l := &pipeline.Loudness{Capped: n.gain.Capped, TruePeakDB: finite(n.out.Peak)}
+	l := &pipeline.Loudness{Capped: n.capped, TruePeakDB: finite(n.out.Peak)}
 	if n.gain.Silent {
 		return l
 	}
