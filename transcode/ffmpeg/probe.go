@@ -63,6 +63,12 @@ func (t Tools) askProbe(ctx context.Context, dir string, f pipeline.File) (pipel
 	if ms := movieMS(dir, f); ms > 0 {
 		m.DurationMS = ms
 	}
+	if m.Video != nil && m.Video.SARNum == m.Video.SARDen {
+		if w, h := largestKeyFrame(dir, f); w*h > m.Video.Width*m.Video.Height {
+			m.Video.Width, m.Video.Height = w, h
+			m.Width, m.Height = displaySize(m.Video)
+		}
+	}
 	return m, nil
 }
 

@@ -132,3 +132,20 @@ func TestOneSizeComesFirst(t *testing.T) {
 		}
 	}
 }
+
+// TestLargestSizeIsDelivered steps up, as a browser's recording does when the connection gets better.
+func TestLargestSizeIsDelivered(t *testing.T) {
+	k := newVideoKit(t)
+	k.ffmpeg("-f", "lavfi", "-i", "color=red:s=160x120:r=30:d=0.5", "-c:v", "libvpx-vp9", "-deadline", "realtime", "-f", "ivf", "red.ivf")
+	k.ffmpeg("-f", "lavfi", "-i", "color=blue:s=320x240:r=30:d=0.5", "-c:v", "libvpx-vp9", "-deadline", "realtime", "-f", "ivf", "blue.ivf")
+	k.write("list", []byte("file red.ivf\nfile blue.ivf\n"))
+	k.ffmpeg("-f", "concat", "-i", "list", "-c", "copy", "up9.webm")
+	for name, want := range map[string]image.Point{
+		"up9.webm": image.Pt(320, 240), k.fault("01-size-change-blinds-classifier/steps-up.webm"): image.Pt(640, 480),
+	} {
+		res, _ := k.video(name)
+		if p := res.Rendered.Part; p.Width != want.X || p.Height != want.Y || len(p.Warnings) > 0 {
+			t.Errorf("%s: %d×%d, want %v; %v", name, p.Width, p.Height, want, p.Warnings)
+		}
+	}
+}
