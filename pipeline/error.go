@@ -24,6 +24,7 @@ const (
 	CodeInvalidEdit           Code = "invalid_edit"           // an edit that cannot be applied to this item
 	CodeDecodeTimeout         Code = "decode_timeout"         // decoding did not end within its limit
 	CodeEngineCrashed         Code = "engine_crashed"         // the decoder died on this file
+	CodeOutOfMemory           Code = "out_of_memory"          // decoding takes more memory than an engine is given; the file may be sound
 	CodeEncodeFailed          Code = "encode_failed"          // a rendition could not be made; one that does not verify is internal
 	CodeClassifierUnavailable Code = "classifier_unavailable" // no scores could be had
 	CodeSourceMissing         Code = "source_missing"         // the store has no object under the item's key
@@ -48,7 +49,7 @@ func Codes() []Code {
 	return []Code{
 		CodeInvalidJob, CodeTooManyItems, CodeUnsupportedType, CodeTypeMismatch, CodeTooLarge, CodeTooManyPixels,
 		CodeTooLong, CodeTooShort, CodeNoAudio, CodeNoVideo, CodeCorrupt, CodeInvalidEdit, CodeDecodeTimeout,
-		CodeEngineCrashed, CodeEncodeFailed, CodeClassifierUnavailable, CodeSourceMissing, CodeSenderUnderAge,
+		CodeEngineCrashed, CodeOutOfMemory, CodeEncodeFailed, CodeClassifierUnavailable, CodeSourceMissing, CodeSenderUnderAge,
 		CodeRecipientUnderAge, CodeMediaFirstContact, CodeNotDeliverable, CodeBlockedNudity, CodeStorageUnavailable,
 		CodeExpired, CodeInternal,
 	}
@@ -77,6 +78,15 @@ type Error struct {
 // Refuse makes the result of a refused job or item. The message must tell the sender's side what to change.
 func Refuse(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// OutOfMemory is the result for a file that could not be decoded for want of memory. The file may be sound, so the sender is not told
+// otherwise.
+func OutOfMemory(op string, cause error) *Error {
+	return &Error{
+		Code: CodeOutOfMemory, Op: op, Err: cause,
+		Message: "the file is not damaged, but decoding it takes more memory than we give to one file; a smaller version of it can be sent",
+	}
 }
 
 // Trouble wraps a failure of our own: an unreachable store, a full disk, a bug.

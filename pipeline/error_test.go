@@ -13,7 +13,7 @@ import (
 
 // designCodes is the closed list as the design prints it. An integrator switches over it: it changes with the schema's version only.
 const designCodes = `invalid_job too_many_items unsupported_type type_mismatch too_large too_many_pixels too_long too_short
-no_audio no_video corrupt invalid_edit decode_timeout engine_crashed encode_failed classifier_unavailable source_missing
+no_audio no_video corrupt invalid_edit decode_timeout engine_crashed out_of_memory encode_failed classifier_unavailable source_missing
 sender_under_age recipient_under_age media_first_contact not_deliverable blocked_nudity storage_unavailable expired internal`
 
 func TestCodes(t *testing.T) {

@@ -22,9 +22,13 @@ func checkPicture(m pipeline.Media, p PhotoProfile) error {
 	if m.Width < 1 || m.Height < 1 {
 		return pipeline.Refuse(pipeline.CodeCorrupt, "the picture has no size; send it again")
 	}
-	if m.Width > p.MaxSide || m.Height > p.MaxSide || int64(m.Width)*int64(m.Height) > p.MaxPixels {
+	most := p.MaxPixels
+	if m.MIME == pipeline.TypeJPEG.MIME {
+		most = p.MaxJPEGPixels
+	}
+	if m.Width > p.MaxSide || m.Height > p.MaxSide || int64(m.Width)*int64(m.Height) > most {
 		return pipeline.Refuse(pipeline.CodeTooManyPixels, "the picture is %d×%d; at most %d pixels in all and %d a side, scale it down",
-			m.Width, m.Height, p.MaxPixels, p.MaxSide)
+			m.Width, m.Height, most, p.MaxSide)
 	}
 	return nil
 }

@@ -54,6 +54,7 @@ type VoiceProfile struct {
 type PhotoProfile struct {
 	MaxBytes       int64 `json:"max_bytes"`
 	MaxPixels      int64 `json:"max_pixels"`       // width × height
+	MaxJPEGPixels  int64 `json:"max_jpeg_pixels"`  // of a JPEG, which is decoded at a fraction of its size
 	MaxSide        int   `json:"max_side"`         // pixels
 	MaxFrames      int   `json:"max_frames"`       // of an animation
 	MaxFramePixels int64 `json:"max_frame_pixels"` // width × height × frames
@@ -67,6 +68,18 @@ type PhotoProfile struct {
 	KeepAlpha bool `json:"keep_alpha,omitempty"`
 	BlurSide  int  `json:"blur_side"` // the safe rendition shows no more than this many pixels a side
 	BlurOut   int  `json:"blur_out"`  // its long side, pixels
+}
+
+// WithJPEGPixels fills in a limit for JPEG that was not given: a profile that has another limit for pictures means JPEG, too.
+func (p PhotoProfile) WithJPEGPixels(defaults PhotoProfile) PhotoProfile {
+	switch {
+	case p.MaxJPEGPixels != 0:
+	case p.MaxPixels == defaults.MaxPixels:
+		p.MaxJPEGPixels = defaults.MaxJPEGPixels
+	default:
+		p.MaxJPEGPixels = p.MaxPixels
+	}
+	return p
 }
 
 // VideoProfile holds the numbers of videos.
@@ -140,7 +153,7 @@ func defaultVoice() VoiceProfile {
 
 func defaultPhoto() PhotoProfile {
 	return PhotoProfile{
-		MaxBytes: 25 * MiB, MaxPixels: 50_000_000, MaxSide: 16_383, MaxFrames: 300, MaxFramePixels: 100_000_000,
+		MaxBytes: 64 * MiB, MaxPixels: 65_000_000, MaxJPEGPixels: 210_000_000, MaxSide: 20_000, MaxFrames: 300, MaxFramePixels: 100_000_000,
 		Renditions: []ImageSpec{
 			{Name: "display", Format: JPEG, Fit: FitInside, Side: 2048, Quality: 82, Default: true},
 			{Name: "display", Format: WebP, Fit: FitInside, Side: 2048, Quality: 80},
@@ -186,8 +199,9 @@ func (p Profile) Validate() error {
 	check(v.OpusBitRate >= 6_000 && v.OpusBitRate <= 510_000, "voice.opus_bit_rate", "6000 to 510000")
 	check(v.AACBitRate >= 16_000 && v.AACBitRate <= 320_000, "voice.aac_bit_rate", "16000 to 320000")
 	check(v.WavePoints > 0 && v.WavePoints <= 1000, "voice.wave_points", "1 to 1000")
-	check(ph.MaxBytes > 0 && ph.MaxPixels > 0, "photo.max_bytes, max_pixels", "above 0")
-	check(ph.MaxSide > 0 && ph.MaxSide <= 16_383, "photo.max_side", "1 to 16383, which is as far as libvips' encoders go")
+	check(ph.MaxBytes > 0 && ph.MaxBytes <= 64*MiB, "photo.max_bytes", "1 to 67108864, the most that is read into memory")
+	check(ph.MaxPixels > 0 && ph.MaxJPEGPixels >= ph.MaxPixels, "photo.max_pixels, max_jpeg_pixels", "above 0, and of JPEG not less than of others")
+	check(ph.MaxSide > 0 && ph.MaxSide <= 65_535, "photo.max_side", "1 to 65535, which is as far as JPEG goes")
 	check(ph.BlurSide > 0 && ph.BlurSide <= 32, "photo.blur_side", "1 to 32: more would show detail")
 	check(vi.ShortEdge >= 2 && vi.CRF >= 0 && vi.CRF <= 51 && vi.OutFPS > 0, "video.short_edge, crf, out_fps", "an edge of 2 or more, CRF 0 to 51, fps above 0")
 	check(vi.Sprite.EveryMS == 0 || vi.Sprite.EveryMS >= 200 && vi.Sprite.EveryMS <= 60_000, "video.sprite.every_ms", "0 for none, or 200 to 60000")

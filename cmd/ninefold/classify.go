@@ -26,7 +26,7 @@ type classifyCmd struct {
 }
 
 // rawSide keeps the sample of a picture at its full size: no picture that passes the limits is larger.
-const rawSide = 16_383
+const rawSide = 20_000
 
 // maxClassifyBytes bounds a file to classify; the profile's own limits follow once its kind is known.
 const maxClassifyBytes = 256 << 20

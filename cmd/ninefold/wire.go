@@ -228,11 +228,14 @@ func (e EngineSettings) profile() (transcode.Profile, error) {
 		if err != nil {
 			return p, &exitError{exitUsage, fmt.Errorf("--profile: %w", err)}
 		}
+		defaults := p.Photo
+		p.Photo.MaxJPEGPixels = 0
 		dec := json.NewDecoder(bytes.NewReader(data))
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&p); err != nil {
 			return p, &exitError{exitUsage, fmt.Errorf("--profile %s: %w", e.Profile, err)}
 		}
+		p.Photo = p.Photo.WithJPEGPixels(defaults)
 	}
 	if err := p.Validate(); err != nil {
 		return p, &exitError{exitUsage, err}

@@ -19,7 +19,7 @@ const (
 	// maxVideoPixels leaves room above 3840×2160 for the padding of coded frames; the limits themselves are CheckLimits'.
 	maxVideoPixels = 4096 * 4096
 	// maxImagePixels is the photo limit: animations are read here too.
-	maxImagePixels = 50_000_000
+	maxImagePixels = 65_000_000
 )
 
 // decoders are the only ones that may be opened on a sender's bytes: the codecs of media.md's tables and what phones of the last

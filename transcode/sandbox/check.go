@@ -15,7 +15,7 @@ var engineCodes = map[pipeline.Code]bool{
 	pipeline.CodeUnsupportedType: true, pipeline.CodeTypeMismatch: true, pipeline.CodeTooLarge: true, pipeline.CodeTooManyPixels: true,
 	pipeline.CodeTooLong: true, pipeline.CodeTooShort: true, pipeline.CodeNoAudio: true, pipeline.CodeNoVideo: true,
 	pipeline.CodeCorrupt: true, pipeline.CodeInvalidEdit: true, pipeline.CodeDecodeTimeout: true, pipeline.CodeEngineCrashed: true,
-	pipeline.CodeEncodeFailed: true, pipeline.CodeInternal: true,
+	pipeline.CodeOutOfMemory: true, pipeline.CodeEncodeFailed: true, pipeline.CodeInternal: true,
 }
 
 const (

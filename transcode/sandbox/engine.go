@@ -31,6 +31,7 @@ type engine struct {
 	done   chan struct{} // closed when the process is reaped
 	state  error         // of cmd.Wait, after done
 	ended  atomic.Bool   // by us
+	base   uint64        // bytes of address space before the first file
 	given  atomic.Bool   // up, by us: it took too much or too long, or nobody waits any more; whoever asked is told
 	kill   func()
 }
@@ -168,7 +169,7 @@ func (e *engine) call(ctx context.Context, req Request, limit time.Duration, pro
 	budget := req.class()
 	known, _ := readProcess(e.cmd.Process.Pid)
 	before := known.cpu
-	if err := grant(e.cmd.Process.Pid, budget, before); err != nil && !e.dead() {
+	if err := grant(e.cmd.Process.Pid, budget, before, e.base); err != nil && !e.dead() {
 		e.kill()
 		return Response{}, pipeline.Trouble(pipeline.CodeInternal, "sandbox", err)
 	}
@@ -251,6 +252,9 @@ func (e *engine) crash(cause error) error {
 	var exit *exec.ExitError
 	if errors.As(e.state, &exit) {
 		cause = fmt.Errorf("%w: %s", cause, exit.ProcessState)
+	}
+	if e.stderr.saysNoMemory() {
+		return pipeline.OutOfMemory("engine", fmt.Errorf("%w: %s", cause, e.stderr.gist()))
 	}
 	if e.killed() {
 		return fmt.Errorf("%w: %w", errKilled, crashed("%w: %s", cause, e.stderr.gist()))

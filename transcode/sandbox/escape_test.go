@@ -176,7 +176,7 @@ func (w *world) attempts(r *hall) []attempt {
 		{"deep", "hide files too deep to be named", "", ended + "files", ""},
 		{"files", "make a hundred thousand files", "", ended + "files", ""},
 		{"64 GiB", "allocate 64 GiB", "", "cannot allocate", ""},
-		{"2 GiB", "take 2 GiB", "", "cannot allocate", ""},
+		{"3 GiB", "take 3 GiB", "", "cannot allocate", ""},
 		{"spin", "spin for ever", "", ended + "no answer", ""},
 		{"core", "dump core", "", "0 bytes", ""},
 		{"io_uring", "io_uring", "", unknown, ""},

@@ -25,6 +25,8 @@ type session struct {
 	mu   sync.Mutex
 	idle []*engine
 	all  []*engine
+
+	lonely sync.Mutex // held by the one request that has all slots
 }
 
 var _ pipeline.Processor = (*session)(nil)
@@ -98,15 +100,48 @@ func (l Limits) of(p *transcode.Plan) time.Duration {
 	return l.Video
 }
 
-// do runs one request on an engine of this message, and once more on another where somebody killed the first: one file alone is
-// hurt by what it does to its engine, none by what others do.
+// do runs one request on an engine of this message, and once more on another where somebody killed the first or its memory did not suffice:
+// one file alone is hurt by what it does to its engine, none by what others do.
 func (s *session) do(ctx context.Context, req Request, limit time.Duration, progress func(float64)) (Response, error) {
 	resp, err := s.once(ctx, req, limit, progress)
-	if !errors.Is(err, errKilled) || ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return resp, err
+	case errors.Is(err, errKilled):
+		s.pool.cfg.Log.Warn("engine was killed from outside; the request is made again", slog.String("op", string(req.Op)))
+		return s.once(ctx, req, limit, progress)
+	case err != nil && pipeline.AsError(err).Code == pipeline.CodeOutOfMemory:
+		s.pool.cfg.Log.Warn("engine ran out of memory; the request is made again on a new one", slog.String("op", string(req.Op)), slog.Any("error", err))
+		return s.alone(ctx, req, limit, progress)
 	}
-	s.pool.cfg.Log.Warn("engine was killed from outside; the request is made again", slog.String("op", string(req.Op)))
+	return resp, err
+}
+
+// alone runs a request on a new engine, with no other of this message at work: nothing is left in it of the files before, and nobody else
+// takes memory.
+func (s *session) alone(ctx context.Context, req Request, limit time.Duration, progress func(float64)) (Response, error) {
+	s.lonely.Lock()
+	defer s.lonely.Unlock()
+	for taken := 1; taken < cap(s.slots); taken++ { // all but the one that the request takes itself
+		select {
+		case s.slots <- struct{}{}:
+			defer func() { <-s.slots }()
+		case <-ctx.Done():
+			return Response{}, ctx.Err()
+		}
+	}
+	s.dropIdle()
 	return s.once(ctx, req, limit, progress)
+}
+
+// dropIdle ends the engines that wait for work: the next request gets a new one.
+func (s *session) dropIdle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.idle {
+		e.kill()
+	}
+	s.idle = nil
 }
 
 // once carries what the request is about into an engine's room, asks, and carries the answer's files out.
@@ -191,6 +226,8 @@ func (s *session) welcome(ctx context.Context, e *engine) (*engine, error) {
 	if err != nil { // no sender's byte was touched: our own trouble
 		return nil, pipeline.Trouble(pipeline.CodeInternal, "open engine", err)
 	}
+	now, _ := readProcess(e.cmd.Process.Pid)
+	e.base = now.space
 	return e, nil
 }
 

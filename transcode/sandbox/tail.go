@@ -33,6 +33,16 @@ func (t *tail) String() string {
 // lastWords is how Go's runtime begins to tell of its end: a signal, a panic, or what it cannot go on from. Stacks follow.
 var lastWords = regexp.MustCompile(`(?m)^(?:\[signal )?(SIG[A-Z]+: [^\n\]]*|panic: [^\n]*|fatal error: [^\n]*|runtime: out of memory[^\n]*)`)
 
+// noMemory is what a program says that ends for want of memory: GLib, C++ and Go's runtime.
+var noMemory = regexp.MustCompile(`failed to allocate \d+ bytes|std::bad_alloc|(?m)^(?:fatal error: )?runtime: (?:out of memory|cannot allocate memory)`)
+
+// saysNoMemory reports whether the program ended for want of memory, by its own words.
+func (t *tail) saysNoMemory() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return noMemory.Match(t.data)
+}
+
 // mostGist bounds a gist, bytes.
 const mostGist = 300
 

@@ -38,7 +38,8 @@ type usage struct {
 type process struct {
 	group, threads int
 	cpu            time.Duration
-	memory         uint64
+	memory         uint64 // bytes, resident
+	space          uint64 // bytes of address space
 }
 
 // tick is the unit of times in /proc; Linux has reported hundredths of a second on every architecture Go knows.
@@ -60,7 +61,9 @@ func readProcess(pid int) (p process, ok bool) {
 		return n
 	}
 	cpu := time.Duration(number(14)+number(15)+number(16)+number(17)) * tick
-	return process{int(number(5)), int(number(20)), cpu, uint64(number(24)) * uint64(os.Getpagesize())}, true
+	return process{
+		group: int(number(5)), threads: int(number(20)), cpu: cpu, space: uint64(number(23)), memory: uint64(number(24)) * uint64(os.Getpagesize()),
+	}, true
 }
 
 // groupUsage adds up a process group. The kernel is asked for each process's group before its stat is read: that costs a thirtieth, and

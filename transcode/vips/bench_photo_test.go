@@ -37,6 +37,8 @@ func TestMain(m *testing.M) {
 		os.Exit(bimgEach(os.Getenv(benchBimgOf)))
 	case os.Getenv(refuseEnv) != "":
 		os.Exit(refuse(os.Getenv(refuseEnv)))
+	case os.Getenv(tightEnv) != "":
+		os.Exit(tight(os.Getenv(tightEnv)))
 	}
 	os.Exit(m.Run())
 }

@@ -81,6 +81,9 @@ func (r *renderer) decodeAs(s source, l loading) error {
 	if err := r.expect(p, orientation); err != nil {
 		return err
 	}
+	if err := s.affordable(p); err != nil {
+		return err
+	}
 	full := image.Pt(p.width(), p.height())
 	if l.shrink = r.shrinkOnLoad(s, full); l.shrink > 1 {
 		if p, err = s.open(&r.arena, l); err != nil {

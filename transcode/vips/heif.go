@@ -27,6 +27,9 @@ func (s source) openHEIF(a *arena, ld loader, l loading) (picture, error) {
 			p.read, p.block = mended, block
 			return p, nil
 		}
+		if pipeline.AsError(err).Code == pipeline.CodeOutOfMemory {
+			return picture{}, err
+		}
 		reason, refused = refusalOf(err), err
 	}
 	for _, m := range heifMends {

@@ -55,6 +55,9 @@ func vipsError(op string) error {
 	text := C.GoString(C.vips_error_buffer())
 	C.vips_error_clear()
 	text = strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ")
+	if err := shortOfMemory(op, text[:min(len(text), maxErrorText)]); err != nil {
+		return err
+	}
 	return fmt.Errorf("%s: %s", op, text[:min(len(text), maxErrorText)])
 }
 
@@ -65,6 +68,7 @@ func (p picture) width() int    { return int(p.c.Xsize) }
 func (p picture) height() int   { return int(p.c.Ysize) }
 func (p picture) bands() int    { return int(p.c.Bands) }
 func (p picture) alpha() bool   { return C.vips_image_hasalpha(p.c) != 0 }
+func (p picture) deep() bool    { return p.c.BandFmt != C.VIPS_FORMAT_UCHAR }
 func (p picture) profile() bool { return C.nf_has_profile(p.c) != 0 }
 func (p picture) pages() int    { return int(C.nf_page_count(p.c)) }
 

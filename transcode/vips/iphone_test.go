@@ -278,7 +278,7 @@ func quadrantGrid(t *testing.T, columns, rows, side, w, h int) heicFile {
 	return f.with(grid)
 }
 
-// The 48 megapixels of an iPhone 14 Pro or 15 are just within the limit, and a little more is not.
+// The 48 megapixels of an iPhone 14 Pro or 15 are within the limit, and more than 65 are not.
 func TestFortyEightMegapixels(t *testing.T) {
 	t.Parallel()
 	dir, f := staged(t, quadrantGrid(t, 16, 12, 512, 8064, 6048).bytes())
@@ -288,8 +288,8 @@ func TestFortyEightMegapixels(t *testing.T) {
 	}
 	everywhere(t, r, map[string]color.NRGBA{"top left": bottomLeft, "top right": topLeft, "bottom left": bottomRight, "bottom right": topRight})
 
-	dir, f = staged(t, quadrantGrid(t, 17, 12, 512, 8704, 6048).bytes())
+	dir, f = staged(t, quadrantGrid(t, 22, 12, 512, 11000, 6048).bytes())
 	if _, err := process(t, dir, f); codeOf(err) != pipeline.CodeTooManyPixels {
-		t.Errorf("52 megapixels: %v, want too_many_pixels", err)
+		t.Errorf("66 megapixels: %v, want too_many_pixels", err)
 	}
 }

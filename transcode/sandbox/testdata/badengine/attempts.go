@@ -82,7 +82,7 @@ var attempts = map[string]func(b *bad, arg string) error{
 	"64 GiB": func(*bad, string) error {
 		return failed(unix.Mmap(-1, 0, 64<<30, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE))
 	},
-	"2 GiB":       func(*bad, string) error { return takeMemory(2 << 30) },
+	"3 GiB":       func(*bad, string) error { return takeMemory(3 << 30) },
 	"spin":        spin,
 	"descriptors": foreignDescriptors,
 	"core": func(*bad, string) error {

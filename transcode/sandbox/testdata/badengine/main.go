@@ -23,7 +23,10 @@ func main() {
 	os.Exit(sandbox.RunProgram("badengine", func() (sandbox.Handler, error) { return &bad{}, nil }))
 }
 
-type bad struct{ dir string }
+type bad struct {
+	dir    string
+	served int // renders so far
+}
 
 func (b *bad) Open(dir string) error {
 	b.dir = dir
@@ -60,6 +63,7 @@ func (b *bad) Render(_ context.Context, f pipeline.File, _ *transcode.Plan, out 
 	if err != nil {
 		return nil, err
 	}
+	b.served++
 	word := string(bytes.TrimSpace(data))
 	if order := strings.Split(word, "|"); len(order) == 3 && order[0] == "try" {
 		return nil, b.try(order[1], order[2])
@@ -90,7 +94,7 @@ var deeds = map[string]func(*bad) error{
 		return nil
 	},
 	"memory": func(*bad) error {
-		if err := takeMemory(2 << 30); err != nil {
+		if err := takeMemory(3 << 30); err != nil {
 			panic(err) // as Go's runtime does, and GLib
 		}
 		return nil
@@ -124,6 +128,17 @@ var deeds = map[string]func(*bad) error{
 	"code":  func(*bad) error { return pipeline.Refuse("made_up", "a code that is not in the list") },
 	"gate": func(*bad) error {
 		return pipeline.Refuse(pipeline.CodeSenderUnderAge, "a code that is not an engine's to give")
+	},
+	"used up": func(b *bad) error { // memory suffices in a new engine only
+		if b.served > 1 {
+			return pipeline.OutOfMemory("bad", errors.New("used up"))
+		}
+		return nil
+	},
+	"too big": func(*bad) error { return pipeline.OutOfMemory("bad", errors.New("whoever is asked")) },
+	"glib": func(*bad) error { // how GLib ends a program
+		_, _ = os.Stderr.WriteString("(process:1): GLib-ERROR **: gmem.c:136: failed to allocate 199065600 bytes\n")
+		return kill(syscall.SIGTRAP)
 	},
 	"corrupt": func(*bad) error { return pipeline.Refuse(pipeline.CodeCorrupt, "an honest refusal") },
 }
