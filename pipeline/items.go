@@ -28,14 +28,15 @@ func (r *run) eachItem(ctx context.Context, do func(context.Context, *itemRun) (
 	defer r.close(proc)
 
 	parts, errs := make([]Part, len(r.job.Items)), make([]error, len(r.job.Items))
-	slots := make(chan struct{}, r.cfg.ItemsAtOnce)
+	slots, work := make(chan struct{}, r.cfg.ItemsAtOnce), newBudget(len(r.job.Items))
 	var all sync.WaitGroup
 	for i, item := range r.job.Items {
+		slots <- struct{}{} // in their order: an item waits for none behind it
 		all.Go(func() {
-			slots <- struct{}{}
 			defer func() { <-slots }()
-			it := &itemRun{run: r, ws: ws, proc: proc, item: item, index: i}
+			it := &itemRun{run: r, ws: ws, proc: proc, item: item, index: i, work: work}
 			defer it.tidy()
+			defer work.settle(i)
 			parts[i], errs[i] = do(ctx, it)
 		})
 	}
@@ -115,6 +116,7 @@ type itemRun struct {
 	proc  Processor
 	item  Item
 	index int
+	work  *budget // of the message; nil = it is not counted
 	// original is the SHA-256 that the source must have, "" = not known yet: a message that is made again is made of what was sent.
 	original string
 

@@ -143,10 +143,14 @@ func (f File) Known() error {
 }
 
 // makePlan decides what to make, and what to leave out where the job's deadline leaves no time for it.
-func (it *itemRun) makePlan(context.Context) (err error) {
+func (it *itemRun) makePlan(ctx context.Context) (err error) {
 	if it.plan, err = it.proc.Plan(it.item, it.media); err != nil {
 		return err
 	}
+	if err := it.work.take(ctx, it.index, it.plan); err != nil {
+		return err
+	}
+	it.work.settle(it.index)
 	plan, flexible := it.plan.(FlexiblePlan)
 	if by := it.job.wantedBy(); flexible && by != nil {
 		it.plan, it.degraded = plan.Within(it.media, by.Sub(it.Now()))

@@ -11,6 +11,8 @@ type Plan struct {
 	Voice  *VoicePlan `json:"voice,omitempty"`
 	Photo  *PhotoPlan `json:"photo,omitempty"`
 	Video  *VideoPlan `json:"video,omitempty"` // animations too
+
+	work, mostWork int64 // what it costs, and what the plans of one message may cost together: decoded pixels
 }
 
 var _ pipeline.Plan = (*Plan)(nil)
@@ -38,7 +40,9 @@ func NewPlan(item pipeline.Item, m pipeline.Media, prof Profile) (*Plan, error) 
 	case pipeline.KindPhoto:
 		plan.Photo, err = planPhoto(item, m, prof)
 	default:
-		plan.Video, err = planVideo(item, m, prof)
+		if plan.Video, err = planVideo(item, m, prof); err == nil {
+			err = plan.checkWork(m, prof.Video)
+		}
 	}
 	return plan, err
 }

@@ -84,12 +84,17 @@ func (p PhotoProfile) WithJPEGPixels(defaults PhotoProfile) PhotoProfile {
 
 // VideoProfile holds the numbers of videos.
 type VideoProfile struct {
-	MaxMS        int64       `json:"max_ms"`
-	MaxBytes     int64       `json:"max_bytes"`
-	MaxLong      int         `json:"max_long"`  // source, pixels
-	MaxShort     int         `json:"max_short"` // source, pixels
-	MaxFPS       float64     `json:"max_fps"`   // source
-	MaxStreams   int         `json:"max_streams"`
+	MaxMS      int64   `json:"max_ms"`
+	MaxBytes   int64   `json:"max_bytes"`
+	MaxLong    int     `json:"max_long"`  // source, pixels
+	MaxShort   int     `json:"max_short"` // source, pixels
+	MaxFPS     float64 `json:"max_fps"`   // source
+	MaxStreams int     `json:"max_streams"`
+	// MaxWork and MaxMessageWork bound what one video and all videos of a message may cost, in decoded pixels (video_work.go): 605 and 1,760
+	// CPU-seconds where a million cost 5.5 ms.
+	MaxWork        int64 `json:"max_work"`
+	MaxMessageWork int64 `json:"max_message_work"`
+
 	ShortEdge    int         `json:"short_edge"` // playback, pixels, never enlarged
 	OutFPS       float64     `json:"out_fps"`    // cap
 	CRF          int         `json:"crf"`
@@ -167,7 +172,8 @@ func defaultPhoto() PhotoProfile {
 
 func defaultVideo() VideoProfile {
 	return VideoProfile{
-		MaxMS: 180_000, MaxBytes: 100 * MiB, MaxLong: 3840, MaxShort: 2160, MaxFPS: 120, MaxStreams: 16,
+		MaxMS: 180_000, MaxBytes: 100 * MiB, MaxLong: 8192, MaxShort: 4608, MaxFPS: 960, MaxStreams: 16,
+		MaxWork: 110_000_000_000, MaxMessageWork: 320_000_000_000,
 		ShortEdge: 720, OutFPS: 30, CRF: 23, Preset: "veryfast", MaxRate: 2_500_000, BufferSize: 5_000_000, GOPSeconds: 2,
 		AudioRate: 128_000, RemuxMaxRate: 3_300_000, RemuxMaxLong: 1920,
 		Poster: []ImageSpec{
@@ -204,6 +210,7 @@ func (p Profile) Validate() error {
 	check(ph.MaxSide > 0 && ph.MaxSide <= 65_535, "photo.max_side", "1 to 65535, which is as far as JPEG goes")
 	check(ph.BlurSide > 0 && ph.BlurSide <= 32, "photo.blur_side", "1 to 32: more would show detail")
 	check(vi.ShortEdge >= 2 && vi.CRF >= 0 && vi.CRF <= 51 && vi.OutFPS > 0, "video.short_edge, crf, out_fps", "an edge of 2 or more, CRF 0 to 51, fps above 0")
+	check(vi.MaxWork > 0 && vi.MaxMessageWork >= vi.MaxWork, "video.max_work, max_message_work", "above 0, the message's at least one video's")
 	check(vi.Sprite.EveryMS == 0 || vi.Sprite.EveryMS >= 200 && vi.Sprite.EveryMS <= 60_000, "video.sprite.every_ms", "0 for none, or 200 to 60000")
 	sp := vi.Sprite
 	check(sp.Columns >= 1 && sp.Columns <= 50 && sp.Width >= 16 && sp.Width <= 320 && sp.Quality >= 1 && sp.Quality <= 100,

@@ -164,9 +164,9 @@ func TestVideoRefusals(t *testing.T) {
 		want   pipeline.Code
 	}{
 		"codec":           {func(m *pipeline.Media) { m.Video.Codec = "mjpeg" }, nil, pipeline.CodeUnsupportedType},
-		"frame rate":      {func(m *pipeline.Media) { m.Video.FPS = 240 }, nil, pipeline.CodeTooManyPixels},
+		"frame rate":      {func(m *pipeline.Media) { m.Video.FPS = 1100 }, nil, pipeline.CodeTooManyPixels},
 		"ten hours":       {func(m *pipeline.Media) { m.DurationMS = 36_000_000 }, nil, pipeline.CodeTooLong},
-		"8K":              {func(m *pipeline.Media) { m.Video.Width, m.Video.Height = 7680, 4320 }, nil, pipeline.CodeTooManyPixels},
+		"16K":             {func(m *pipeline.Media) { m.Video.Width, m.Video.Height = 15360, 8640 }, nil, pipeline.CodeTooManyPixels},
 		"no picture":      {func(m *pipeline.Media) { m.Video = nil }, nil, pipeline.CodeNoVideo},
 		"trim behind end": {nil, []pipeline.Edit{{Op: pipeline.OpTrim, StartMS: 10_000}}, pipeline.CodeTooShort},
 		"poster behind":   {nil, []pipeline.Edit{{Op: pipeline.OpPoster, AtMS: 20_000}}, pipeline.CodeInvalidEdit},

@@ -23,7 +23,7 @@ func JPEG(text string) []byte { return append([]byte("\xff\xd8\xff\xe0"), text..
 //   - "refuse CODE" is refused with that code when rendered
 //   - "trouble" is our own trouble, "panic" a panic, "hang" waits for the context
 //   - "unfit" is rendered and does not verify
-//   - "film" is identified as a video, with one key frame; it is rendered like anything else
+//   - "film" is identified as a video, with one key frame; it is rendered like anything else. "film 40" costs 40 of the 100 that a message may
 //   - anything else becomes one rendition with the same bytes, and one sample of 1×1 pixel
 type Processors struct {
 	Opened, Closed, Identified, Looked, Rendered, Verified atomic.Int64
@@ -68,11 +68,12 @@ func (p *processor) Identify(ctx context.Context, f pipeline.File) (pipeline.Med
 	if err != nil {
 		return pipeline.Media{}, err
 	}
-	kind := pipeline.KindPhoto
+	kind, frames := pipeline.KindPhoto, 1
 	if isFilm(text) {
 		kind = pipeline.KindVideo
+		_, _ = fmt.Sscanf(text, "film %d", &frames)
 	}
-	return pipeline.Media{MIME: f.Type.MIME, Kind: kind, Width: 1, Height: 1, Frames: 1, Size: f.Size}, nil
+	return pipeline.Media{MIME: f.Type.MIME, Kind: kind, Width: 1, Height: 1, Frames: frames, Size: f.Size}, nil
 }
 
 func isFilm(text string) bool { return strings.HasPrefix(text, "film") }
@@ -92,9 +93,21 @@ func (p *processor) Look(ctx context.Context, f pipeline.File, _ pipeline.Plan, 
 }
 
 // Plan makes a plan without meaning.
-func (p *processor) Plan(item pipeline.Item, _ pipeline.Media) (pipeline.Plan, error) {
+func (p *processor) Plan(item pipeline.Item, m pipeline.Media) (pipeline.Plan, error) {
+	if m.Kind == pipeline.KindVideo && m.Frames > 1 {
+		return metered{fakePlan(item.ID), int64(m.Frames)}, nil
+	}
 	return fakePlan(item.ID), nil
 }
+
+// metered is a plan of a known cost.
+type metered struct {
+	fakePlan
+	cost int64
+}
+
+// Work is out of a hundred for a message.
+func (m metered) Work() (cost, message int64) { return m.cost, 100 }
 
 // Render does what the file says.
 func (p *processor) Render(ctx context.Context, f pipeline.File, _ pipeline.Plan, progress func(float64)) (*pipeline.Rendered, error) {

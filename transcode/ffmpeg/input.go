@@ -16,8 +16,8 @@ const (
 	probeMicros = 5_000_000
 	// maxStreams bounds a 10,000-stream container; above it nothing is opened.
 	maxStreams = 64
-	// maxVideoPixels leaves room above 3840×2160 for the padding of coded frames; the limits themselves are CheckLimits'.
-	maxVideoPixels = 4096 * 4096
+	// maxVideoPixels leaves room above 8192×4320 for the padding of coded frames; the limits themselves are CheckLimits'.
+	maxVideoPixels = 8192 * 4608
 	// maxImagePixels is the photo limit: animations are read here too.
 	maxImagePixels = 65_000_000
 )

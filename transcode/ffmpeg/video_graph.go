@@ -30,6 +30,9 @@ func fileSource(f pipeline.File, plan *transcode.VideoPlan, extra ...ff.KwArgs) 
 	if plan.Time.StartMS > 0 {
 		opts["ss"] = seconds(plan.Time.StartMS)
 	}
+	if plan.Picture.SourceWidth*plan.Picture.SourceHeight > manyPixels { // each thread holds frames of 50 to 100 MB
+		opts["threads:"+strconv.Itoa(plan.VideoIndex)] = 2
+	}
 	if plan.VideoDecoder != "" {
 		opts["c:"+strconv.Itoa(plan.VideoIndex)] = plan.VideoDecoder
 	}
@@ -40,6 +43,9 @@ func fileSource(f pipeline.File, plan *transcode.VideoPlan, extra ...ff.KwArgs) 
 	}
 	return s
 }
+
+// manyPixels is from what frame on the decoder's threads are counted: with one for each of sixteen cores 8K would not fit into an engine.
+const manyPixels = 4096 * 2304
 
 // readAtMost ends a reading after what plan takes, by packets: for copies, and for frames that are only looked at.
 func readAtMost(plan *transcode.VideoPlan) ff.KwArgs {

@@ -114,8 +114,7 @@ func TestVideosThatAreRefused(t *testing.T) {
 	}
 	for name, want := range map[string]pipeline.Code{
 		made("ten-hours.mp4", "color=s=16x16:r=0.02:d=36000", x264...): pipeline.CodeTooLong,
-		made("eight-k.mp4", "color=s=7680x4320:r=10:d=0.1", x264...):   pipeline.CodeTooManyPixels,
-		made("slow-motion.mp4", "color=s=64x64:r=240:d=0.5", x264...):  pipeline.CodeTooManyPixels,
+		made("too-wide.mp4", "color=s=8704x64:r=10:d=0.1", x264...):    pipeline.CodeTooManyPixels,
 		made("sound.mp4", "sine=d=1", "-c:a", "aac"):                   pipeline.CodeNoVideo,
 		made("cover.mp4", "sine=d=1", "-f", "lavfi", "-i", "color=red:s=64x64:d=0.1", "-c:a", "aac", "-c:v", "mjpeg", "-frames:v", "1", "-disposition:v", "attached_pic"): pipeline.CodeNoVideo,
 		made("other.mkv", "color=s=64x64:r=10:d=0.5", "-c:v", "mpeg2video"):                                                                                               pipeline.CodeUnsupportedType,
