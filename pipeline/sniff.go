@@ -65,7 +65,10 @@ func Sniff(head []byte) (t Type, ok bool) {
 			return m.typ, true
 		}
 	}
-	return sniffSync(head)
+	if t, ok := sniffSync(head); ok {
+		return t, true
+	}
+	return sniffAfterZeros(head)
 }
 
 type magic struct {
@@ -211,6 +214,47 @@ func sniffAfterID3(head []byte, at int) (Type, bool) {
 		return t, true
 	}
 	return TypeMP3, true
+}
+
+// sniffAfterZeros finds MP3 frames behind a run of zeros, as cut recordings begin: two frames in a row, for behind anything four bytes
+// match sometimes.
+func sniffAfterZeros(head []byte) (Type, bool) {
+	rest := bytes.TrimLeft(head, "\x00")
+	if len(rest) == len(head) {
+		return Type{}, false
+	}
+	if t, ok := sniffSync(rest); !ok || t != TypeMP3 {
+		return Type{}, false
+	}
+	next := layer3Length(rest)
+	if next == 0 || next+4 > len(rest) || rest[next+1] != rest[1] {
+		return Type{}, false
+	}
+	return sniffSync(rest[next:])
+}
+
+// The bit rates of MPEG layer III, kbit/s, of version 1 and of the lower ones; the rates are those of version 1, Hz.
+var (
+	layer3High  = [16]int{0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0}
+	layer3Low   = [16]int{0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0}
+	layer3Rates = [4]int{44_100, 48_000, 32_000, 0}
+)
+
+// layer3Length is the length of the layer III frame whose header sniffSync has taken, bytes.
+func layer3Length(head []byte) int {
+	version, rate, kbit, perByte := head[1]>>3&3, layer3Rates[head[2]>>2&3], layer3Low[head[2]>>4], 72_000
+	switch version {
+	case 3:
+		kbit, perByte = layer3High[head[2]>>4], 144_000
+	case 2:
+		rate /= 2
+	case 0:
+		rate /= 4
+	}
+	if rate == 0 {
+		return 0
+	}
+	return perByte*kbit/rate + int(head[2]>>1&1)
 }
 
 // sniffSync tells ADTS AAC and MPEG audio by their frame sync; both need a second plausible field, sync alone is any noise.

@@ -17,6 +17,7 @@ const (
 	ebmlInfo      = 0x1549A966
 	ebmlTracks    = 0x1654AE6B
 	ebmlCluster   = 0x1F43B675
+	ebmlTimestamp = 0xE7
 	ebmlVoid      = 0xEC
 	ebmlCRC       = 0xBF
 	ebmlTags      = 0x1254C367
@@ -50,13 +51,14 @@ func hearWebM(f *os.File, size int64) *heard {
 		return nil
 	}
 	var h *heard
-	durationMS := int64(0)
+	durationMS, startMS, scale := int64(0), int64(0), 1e6
 	for at, left := segment.at, maxChunks; at < size; left-- {
 		e, ok := elementAt(f, at)
 		if !ok || left == 0 {
 			return nil
 		}
 		if e.id == ebmlCluster {
+			startMS = int64(float64(clusterTime(f, e.at)) * scale / 1e6)
 			break
 		}
 		if e.size < 0 || e.size > maxEBML {
@@ -72,7 +74,7 @@ func hearWebM(f *os.File, size int64) *heard {
 				return nil
 			}
 		case ebmlInfo:
-			durationMS = ebmlDurationMS(body)
+			durationMS, scale = ebmlDurationMS(body), ebmlScaleOf(body)
 		case ebmlTracks:
 			if h != nil {
 				return nil
@@ -87,7 +89,7 @@ func hearWebM(f *os.File, size int64) *heard {
 		at = e.at + e.size
 	}
 	if h != nil {
-		h.durationMS = durationMS
+		h.durationMS = max(0, durationMS-startMS) // counted from 0, wherever the recording begins
 	}
 	return h
 }
@@ -117,13 +119,31 @@ func only(v [][]byte) []byte {
 	return v[0]
 }
 
-func ebmlDurationMS(info []byte) int64 {
-	in := elements(info)
-	scale := 1e6 // ns, the default
-	if v := only(in[ebmlScale]); v != nil {
-		scale = float64(ebmlUint(v))
+// ebmlScaleOf is the clock's tick, ns.
+func ebmlScaleOf(info []byte) float64 {
+	if v := only(elements(info)[ebmlScale]); v != nil {
+		return float64(ebmlUint(v))
 	}
-	ms := ebmlFloat(only(in[ebmlDuration])) * scale / 1e6
+	return 1e6 // the default
+}
+
+// clusterTime is when the cluster whose content begins at at begins, ticks: its first element, but for a checksum.
+func clusterTime(r io.ReaderAt, at int64) int64 {
+	for range 3 {
+		e, ok := elementAt(r, at)
+		if !ok || e.size < 0 || e.size > 8 {
+			return 0
+		}
+		if e.id == ebmlTimestamp {
+			return ebmlUint(section(r, e.at, e.size))
+		}
+		at = e.at + e.size
+	}
+	return 0
+}
+
+func ebmlDurationMS(info []byte) int64 {
+	ms := ebmlFloat(only(elements(info)[ebmlDuration])) * ebmlScaleOf(info) / 1e6
 	if !(ms > 0 && ms < maxSeconds) {
 		return 0
 	}

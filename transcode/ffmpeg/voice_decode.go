@@ -17,14 +17,17 @@ import (
 
 var errNoSamples = errors.New("nothing was decoded")
 
-// decodeArgs decode the first audio stream to 32-bit float on pipe:1, at most most bytes and a frame. Nothing is cut here: timestamps may
-// lie, samples do not.
+// fillGaps puts silence where the clock goes on and no packet is: what an encoder sent nothing for (DTX), what was lost, and the AMR frames
+// that ffmpeg does not decode (silence descriptors, no data). Smaller jumps than the second number, seconds, are a clock's own.
+const fillGaps = "aresample=async=1:min_hard_comp=0.1"
+
+// decodeArgs decode the first audio stream to 32-bit float on pipe:1, at most most bytes and a frame. No trim is cut here.
 func decodeArgs(f pipeline.File, channels int, most int64, decoder string) ([]string, error) {
 	opts := ff.KwArgs{"vn": "", "sn": "", "dn": ""}
 	maps.Copy(opts, decodeBy(decoder, "a:0"))
 	sound := Input(f, opts).Get("a:0")
 	return BuildArgs(sound.Output("pipe:1", ff.KwArgs{
-		"format": "f32le", "c:a": "pcm_f32le", "ac": channels, "ar": transcode.VoiceRate, "map_metadata": -1, "map_chapters": -1,
+		"format": "f32le", "c:a": "pcm_f32le", "ac": channels, "ar": transcode.VoiceRate, "af": fillGaps, "map_metadata": -1, "map_chapters": -1,
 		"flush_packets": 0, "fs": most,
 	}))
 }
@@ -178,29 +181,35 @@ func (s *voicePCM) selected() int64 {
 	return max(0, to-s.start)
 }
 
-// Below these a stereo recording's second channel holds nothing of its own: 30 dB under the other, and 13 dB of the sound lost by
-// adding two channels of opposite sign.
+// A channel 30 dB under the other has nothing of its own. Two whose correlation is below opposed are the same sound with opposite signs:
+// speech recorded by two microphones, or in stereo, measures above 0.
 const (
-	deadChannel   = 1e-3
-	cancelledHalf = 0.05
+	deadChannel = 1e-3
+	opposed     = -0.3
 )
 
-// mono mixes two channels. Where one is dead, or one is the other inverted, the louder alone is taken: adding would cost level, or
-// the whole sound.
+// mono mixes two channels by what they have in common over the whole selection. Where one is dead the louder alone is taken; where they are
+// opposed the quieter is turned over first: adding would cost level, or the whole sound.
 func (s *voicePCM) mono() []float32 {
 	if s.channels == 1 {
 		return s.kept
 	}
-	var left, right, mid float64
+	var left, right, both float64
 	for i := 0; i+1 < len(s.kept); i += 2 {
 		l, r := float64(s.kept[i]), float64(s.kept[i+1])
-		left, right, mid = left+l*l, right+r*r, mid+(l+r)*(l+r)/4
+		left, right, both = left+l*l, right+r*r, both+l*r
 	}
 	a, b := float32(0.5), float32(0.5)
-	if min(left, right) < deadChannel*max(left, right) || mid < cancelledHalf*(left+right)/2 {
-		a, b = 1, 0
-		if right > left {
-			a, b = 0, 1
+	switch louder := left >= right; {
+	case min(left, right) < deadChannel*max(left, right):
+		a, b = 0, 1
+		if louder {
+			a, b = 1, 0
+		}
+	case both < opposed*math.Sqrt(left*right):
+		a = -0.5
+		if louder {
+			a, b = 0.5, -0.5
 		}
 	}
 	out := s.kept[:len(s.kept)/2]
@@ -213,13 +222,16 @@ func (s *voicePCM) mono() []float32 {
 // lossMessages are what ffmpeg says of a file that ends early or has holes.
 var lossMessages = []string{"Invalid data", "partial file", "runcat", "prematurely", "orrupt", "Error", "nvalid", "Header missing", "overread"}
 
+// pauseMessages are what ffmpeg's AMR decoders say of the frames that stand for a pause; of speech they find no fault, it has no checksum.
+var pauseMessages = []string{"[amrnb @", "[amrwb @"}
+
 // warnings says what of the source is missing: a note that lost its end is delivered, and says so.
 func (s *voicePCM) warnings(path string, typ pipeline.Type, claimedMS int64) []string {
 	missing := claimedMS - millisOf(s.total)
 	switch {
 	case missing > 250+claimedMS/50, cutShort(path, typ):
 		return []string{"truncated: the recording ends before it should; what could be decoded is delivered"}
-	case containsAny(string(s.log), lossMessages):
+	case containsAny(string(s.log), lossMessages) && !containsAny(string(s.log), pauseMessages):
 		return []string{"truncated: the recording is damaged; what could be decoded is delivered"}
 	}
 	return nil

@@ -2,8 +2,8 @@
 import * as api from "../api.js";
 import { announce, el, fresh } from "../dom.js";
 import { icon } from "../icon.js";
-import { kinds } from "../text.js";
-import { Item } from "./draft.js";
+import { kinds as names } from "../text.js";
+import { Item, soundOnly } from "./draft.js";
 import { dropzone } from "./dropzone.js";
 import { people } from "./people.js";
 import { recorder } from "./recorder.js";
@@ -17,10 +17,11 @@ export function compose(about) {
   const trouble = el("p", { class: "trouble", role: "alert" });
   const button = el("button", { class: "button primary big", type: "button", id: "send", onclick: send }, icon("send"), "Send");
 
-  function add(files, kind) {
+  async function add(files, given) {
     fresh(trouble);
-    for (const file of files) {
-      const item = new Item(file, kind);
+    const kinds = await Promise.all(files.map(async (file) => given ?? ((await soundOnly(file)) ? "voice" : undefined)));
+    for (const [i, file] of files.entries()) {
+      const item = new Item(file, kinds[i]);
       const wrong = refused(item, items, about);
       if (wrong) {
         trouble.textContent = wrong;
@@ -29,7 +30,7 @@ export function compose(about) {
       items.push(item);
       item.addEventListener("change", settle);
       tiles.append(tile(item.upload(), () => remove(item)));
-      announce(`${kinds[item.looks]} ${file.name} added`);
+      announce(`${names[item.looks]} ${file.name} added`);
     }
     settle();
   }

@@ -11,6 +11,16 @@ function kindOf(file) {
   return file.type === "image/jpeg" ? "photo" : "auto";
 }
 
+// head is how much of a WebM is read, bytes: its tracks stand before the first sound.
+const head = 64 * 1024;
+
+// soundOnly tells a voice note as browsers record it from a video: the system says "video/webm" of every .webm.
+export async function soundOnly(file) {
+  if (!/^video\/(webm|x-matroska)/.test(file.type)) return false;
+  const text = new TextDecoder("latin1").decode(await file.slice(0, head).arrayBuffer());
+  return /A_(OPUS|VORBIS)/.test(text) && !/V_(VP8|VP9|AV1|MPEG)/.test(text);
+}
+
 const looks = (file) => {
   const [family] = file.type.split("/");
   return { image: "photo", video: "video", audio: "voice" }[family] ?? "auto";
