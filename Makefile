@@ -41,6 +41,10 @@ test: build models tools ## Set up, build, vet, and run every test against the r
 	{ echo; echo "make test: FAILED, see the lines marked FAIL above"; exit 1; }; \
 	echo; echo "make test: everything passed in $$SECONDS s, set-up not counted"
 
+.PHONY: test-trixie
+test-trixie: ## Run every test on Debian 13, in a chroot made from this machine's mirror (root). PACKAGES='./transcode/vips' runs some.
+	@docker/test-chroot.sh trixie $(PACKAGES)
+
 .PHONY: bench-photo
 bench-photo: build ## Measure photos against libvips' own tools and against bimg alone; fails where a limit is missed.
 	@NINEFOLD_BENCH_BIN='$(CURDIR)/bin' go test -count=1 -timeout 30m -run '^TestBenchPhoto$$' -v ./transcode/vips

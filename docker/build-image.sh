@@ -3,14 +3,17 @@
 # debootstrap from this machine's own Debian mirror. With Docker or Podman, build docker/Dockerfile directly instead.
 #
 #   docker/build-image.sh [WORK]     as root; WORK (default bin/image) keeps the base and the layers between runs: about 4 GB
+#   SUITE=bookworm docker/build-image.sh bin/image-12     the same on Debian 12; the default is Debian 13, trixie
 #
 # Needs buildah, debootstrap and Go. Nothing of this machine stays in the image: mirrors and the Go toolchain are mounted or used for the
 # build stage only.
 set -Eeuo pipefail
+# shellcheck source=docker/debian.sh
+. "$(dirname "${BASH_SOURCE[0]}")/debian.sh"
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=$(mkdir -p "${1:-$root/bin/image}" && cd "${1:-$root/bin/image}" && pwd)
-readonly suite=bookworm base=localhost/ninefold-base go_image=localhost/ninefold-go image=localhost/ninefold
+readonly suite=${SUITE:-trixie} base=localhost/ninefold-base go_image=localhost/ninefold-go image=localhost/ninefold
 export BUILDAH_ISOLATION=chroot TMPDIR=$work
 
 say() { printf 'image: %s\n' "$*" >&2; }
@@ -26,22 +29,17 @@ done
 store=(--root "$work/storage" --runroot "$work/run")
 buildah() { command buildah "${store[@]}" "$@"; }
 
-# mirror prints where this machine takes Debian's packages from.
-mirror() {
-  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: '"$suite" 2>/dev/null | head -n 1
-}
-
 make_base() {
   [ ! -e "$work/base/.done" ] || return 0
   say "making a minimal Debian $suite"
   rm -rf "$work/base"
-  debootstrap --variant=minbase "$suite" "$work/base" "$(mirror)" >"$work/debootstrap.log" 2>&1 || fail "debootstrap failed, see $work/debootstrap.log"
+  debootstrap --variant=minbase "$suite" "$work/base" "$(mirror Debian)" >"$work/debootstrap.log" 2>&1 || fail "debootstrap failed, see $work/debootstrap.log"
   slim "$work/base"
   : >"$work/base/etc/apt/sources.list" # the build mounts this machine's
   touch "$work/base/.done"
 }
 
-# slim DIR takes out what debian:bookworm-slim is without: package lists, translations and documentation, the licences excepted.
+# slim DIR takes out what the slim image of Debian is without: package lists, translations and documentation, the licences excepted.
 slim() {
   rm -rf "$1/var/cache/apt/archives/"*.deb "$1/var/lib/apt/lists/"* "$1/usr/share/man/"* "$1/usr/share/info/"* "$1/usr/share/locale/"*
   find "$1/usr/share/doc" -type f ! -name copyright -delete
@@ -62,10 +60,12 @@ import_bases() {
   buildah inspect --type image "$go_image" >/dev/null 2>&1 || import "$go_image" "$base" "$(go env GOROOT)" /usr/local/go
 }
 
-# mounts gives the build this machine's package sources, where it has its own.
+# mounts gives the build this machine's mirrors, for its own release, and what they need.
 mounts() {
   local path
-  for path in /etc/apt/sources.list /etc/apt/sources.list.d /etc/apt/apt.conf.d /etc/apt/keyrings /usr/local/share/ca-certificates; do
+  sources "$suite" >"$work/sources.list"
+  printf -- '--volume\n%s:%s:ro\n' "$work/sources.list" /etc/apt/sources.list
+  for path in /etc/apt/apt.conf.d /etc/apt/keyrings /usr/local/share/ca-certificates; do
     [ ! -e "$path" ] || printf -- '--volume\n%s:%s:ro\n' "$path" "$path"
   done
 }

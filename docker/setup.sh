@@ -135,7 +135,7 @@ install_packages() {
     "read apt's message above; by hand: apt-get install --no-install-recommends $missing"
   missing=$(missing_packages)
   [ -z "$missing" ] || fail "still missing after the installation: $missing" \
-    "this release's packages lack something; Debian 12 or newer is what Ninefold is tried on"
+    "this release's packages lack something; Debian 12 and 13 are what Ninefold is tried on"
 }
 
 # check_go asks the go command inside the module, so that it may choose a newer toolchain by itself where it is allowed to.

@@ -7,6 +7,8 @@
 # this script lies in, without what git ignores; models, Go, its modules and ../shared are this machine's, read-only.
 # TEST_FLAGS are handed to go test. The result is printed at the end and kept in CHROOT.result.
 set -Eeuo pipefail
+# shellcheck source=docker/debian.sh
+. "$(dirname "${BASH_SOURCE[0]}")/debian.sh"
 
 say() { printf 'chroot: %s\n' "$*" >&2; }
 fail() {
@@ -15,9 +17,6 @@ fail() {
 }
 
 # --- outside ----------------------------------------------------------------------------------------------------------------------
-
-# mirror LABEL prints where this machine takes Debian's packages of that label from.
-mirror() { apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Label: $1" 2>/dev/null | head -n 1; }
 
 make_release() {
   [ ! -e "$chroot/.made" ] || return 0
@@ -30,12 +29,7 @@ make_release() {
 
 # write_sources gives the chroot this machine's mirrors and proxies, for its own release.
 write_sources() {
-  local security
-  security=$(mirror Debian-Security)
-  {
-    printf 'deb %s %s main\n' "$(mirror Debian)" "$suite" "$(mirror Debian)" "$suite-updates"
-    [ -z "$security" ] || printf 'deb %s %s-security main\n' "$security" "$suite"
-  } >"$chroot/etc/apt/sources.list"
+  sources "$suite" >"$chroot/etc/apt/sources.list"
   apt-config dump | grep -iE '^Acquire::(http|https)::' >"$chroot/etc/apt/apt.conf.d/99-acquire" || true
   cp -L /etc/resolv.conf /etc/hosts "$chroot/etc/"
   cp -L /etc/ssl/certs/ca-certificates.crt "$chroot/etc/ssl/certs/" # a network may have authorities of its own
