@@ -115,8 +115,30 @@ func heif(options ...string) func(*testing.T, image.Image, int) []byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return data
+		return withoutOwnWords(data)
 	}
+}
+
+// withoutOwnWords takes away what heif-enc says of turns and colours in boxes since libheif 1.19 and left to Exif and to the reader before:
+// the tests say it in their own words. Nobody knows a box by the new name, so nobody may be bound to obey it.
+func withoutOwnWords(data []byte) []byte {
+	own := map[byte]bool{}
+	for i, b := range allProperties(data) {
+		own[byte(i+1)] = b.kind == "irot" || b.kind == "imir" || b.kind == "colr" && bytes.HasPrefix(b.body, []byte("nclx"))
+	}
+	if ipma, ok := newBoxReader().at(data, "meta", "iprp", "ipma"); ok {
+		for rest := ipma.body[fullBoxBytes+4:]; len(rest) > 3; rest = rest[3+int(rest[2]):] {
+			for i, index := range rest[3 : 3+int(rest[2])] {
+				if own[index&0x7f] {
+					rest[3+i] = index & 0x7f // not essential
+				}
+			}
+		}
+	}
+	for _, words := range []string{"irot", "imir", "colrnclx"} {
+		data = bytes.ReplaceAll(data, []byte(words), append([]byte("skip"), words[4:]...))
+	}
+	return data
 }
 
 // p3HEIC holds P3 values and says so by code points alone.

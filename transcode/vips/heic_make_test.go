@@ -210,7 +210,15 @@ func encodeHEVC(t *testing.T, format string, pictures ...*image.NRGBA) hevc {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return splitHEVC(t, stream, size)
+	return splitHEVC(t, stream, size, depthOf(format))
+}
+
+// depthOf are the bits of a channel in one of ffmpeg's formats. The profile does not tell: x265 calls a single picture's Main 10 another.
+func depthOf(format string) int {
+	if strings.HasSuffix(format, "10le") {
+		return 10
+	}
+	return 8
 }
 
 // HEVC's unit types.
@@ -220,7 +228,7 @@ const (
 )
 
 // splitHEVC takes an Annex B stream apart: parameter sets into the configuration, slices into pictures.
-func splitHEVC(t *testing.T, stream []byte, size image.Point) hevc {
+func splitHEVC(t *testing.T, stream []byte, size image.Point, depth int) hevc {
 	t.Helper()
 	out := hevc{w: size.X, h: size.Y}
 	sets := map[byte][]byte{}
@@ -245,19 +253,15 @@ func splitHEVC(t *testing.T, stream []byte, size image.Point) hevc {
 	if len(sets) != 3 || len(out.pictures) == 0 {
 		t.Fatalf("%d parameter sets and %d pictures in the stream", len(sets), len(out.pictures))
 	}
-	out.config = hvcC(sets)
+	out.config = hvcC(sets, depth)
 	return out
 }
 
 // hvcC writes the decoder configuration: the profile is copied out of the sequence parameter set.
-func hvcC(sets map[byte][]byte) []byte {
+func hvcC(sets map[byte][]byte, depth int) []byte {
 	profile := bytes.ReplaceAll(sets[nalSPS], []byte{0, 0, 3}, []byte{0, 0})[3:15]
-	depth := byte(0)
-	if profile[0]&0x1f == 2 { // Main 10
-		depth = 2
-	}
 	body := append([]byte{1}, profile...)
-	body = append(body, 0xf0, 0, 0xfc, 0xfd, 0xf8|depth, 0xf8|depth, 0, 0, 0x0f, 3)
+	body = append(body, 0xf0, 0, 0xfc, 0xfd, 0xf8|byte(depth-8), 0xf8|byte(depth-8), 0, 0, 0x0f, 3)
 	for _, kind := range []byte{nalVPS, nalSPS, nalPPS} {
 		body = append(binary.BigEndian.AppendUint16(append(body, 0x80|kind, 0, 1), uint16(len(sets[kind]))), sets[kind]...)
 	}
