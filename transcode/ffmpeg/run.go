@@ -196,7 +196,23 @@ func onOwnThread(f func()) {
 // libraryNoise is what a library that ffmpeg links says in a sandbox and that is not about the file: libgcrypt, which may lock no memory there.
 var libraryNoise = []byte("Warning: using insecure memory!\n")
 
-func withoutNoise(log []byte) []byte { return bytes.ReplaceAll(log, libraryNoise, nil) }
+func withoutNoise(log []byte) []byte {
+	var kept []byte
+	for line := range bytes.Lines(bytes.ReplaceAll(log, libraryNoise, nil)) {
+		if !emptyStills(line) {
+			kept = append(kept, line...)
+		}
+	}
+	return kept
+}
+
+// emptyStills tells what ffmpeg says since 7.0, and fails for, when no picture passed on its way to an output of stills: all were black, for
+// example. The other outputs are whole, and whoever reads the stills counts them.
+func emptyStills(line []byte) bool {
+	said := []string{"Could not open encoder before EOF", "Task finished with error code: -22 ", "Terminating thread with return code -22 "}
+	return bytes.Contains(line, []byte("/image2 @")) && bytes.Contains(line, []byte("Nothing was written into output file")) ||
+		bytes.HasPrefix(line, []byte("[vost#")) && bytes.Contains(line, []byte("/rawvideo @")) && containsAny(string(line), said)
+}
 
 // environment is all a child gets to see: no credentials, no FFREPORT, no user's locale.
 func environment(dir string) []string {
@@ -219,6 +235,9 @@ func (p process) outcome(ctx context.Context, err error, log string) error {
 	cause := fmt.Errorf("%w: %s", err, lastLine(log))
 	if status.Signaled() {
 		return signalled(status.Signal(), cause)
+	}
+	if status.Exited() && strings.Contains(log, "/image2 @") && len(withoutNoise([]byte(log))) == 0 {
+		return nil
 	}
 	if status.ExitStatus() == exitSignalled {
 		return signalled(syscall.SIGXCPU, cause)
