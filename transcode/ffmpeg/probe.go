@@ -62,6 +62,7 @@ func (t Tools) askProbe(ctx context.Context, dir string, f pipeline.File) (pipel
 	m := p.media(f)
 	if ms := movieMS(dir, f); ms > 0 {
 		m.DurationMS = ms
+		p.choose(f).shorten(p, &m) // of all tracks, too
 	}
 	if m.Video != nil && m.Video.SARNum == m.Video.SARDen {
 		if w, h := largestKeyFrame(dir, f); w*h > m.Video.Width*m.Video.Height {
