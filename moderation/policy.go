@@ -29,6 +29,9 @@ func (p *Policy) Ref() pipeline.PolicyRef {
 	return pipeline.PolicyRef{Version: p.config.Version, Digest: p.config.Digest()}
 }
 
+// ScansAlways reports whether media are screened even where no decision depends on it.
+func (p *Policy) ScansAlways() bool { return p.config.Scan == ScanAlways }
+
 // Rows returns a copy of the table, in the order it is asked.
 func (p *Policy) Rows() []Row { return append([]Row(nil), p.rows...) }
 

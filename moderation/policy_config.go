@@ -28,9 +28,20 @@ type Config struct {
 	TeenExplicit pipeline.Action `json:"teen_explicit"`
 	// AdultSuggestive is row 13, suggestive media for an adult with a filter: deliver or blur_reveal.
 	AdultSuggestive pipeline.Action `json:"adult_suggestive"`
+	// Scan is when media are looked at: needed, where some decision about the message depends on what they show, or always.
+	Scan Scan `json:"scan"`
 	// Thresholds are used in place of the model's own, category by category.
 	Thresholds PolicyThresholds `json:"thresholds"`
 }
+
+// Scan says when media are looked at.
+type Scan string
+
+// The choices. An empty one is ScanNeeded.
+const (
+	ScanNeeded Scan = "needed" // nobody is looked at whose message is delivered the same at every level
+	ScanAlways Scan = "always"
+)
 
 // PolicyThresholds are the bounds that a policy sets; nil = the model's own.
 type PolicyThresholds struct {
@@ -41,7 +52,7 @@ type PolicyThresholds struct {
 
 // DefaultConfig returns the settings the table is written with.
 func DefaultConfig() Config {
-	return Config{Schema: PolicySchema, Version: "default", TeenExplicit: pipeline.Withhold, AdultSuggestive: pipeline.Deliver}
+	return Config{Schema: PolicySchema, Version: "default", TeenExplicit: pipeline.Withhold, AdultSuggestive: pipeline.Deliver, Scan: ScanNeeded}
 }
 
 // DecodeConfig reads one set of settings from JSON, strictly: a key nobody knows, or a value of the wrong type, is an error that names it.
@@ -75,6 +86,9 @@ func (c Config) Validate() error {
 	}
 	if c.AdultSuggestive != pipeline.Deliver && c.AdultSuggestive != pipeline.BlurReveal {
 		wrong = append(wrong, fmt.Errorf("policy: adult_suggestive: want deliver or blur_reveal, got %q", c.AdultSuggestive))
+	}
+	if c.Scan != "" && c.Scan != ScanNeeded && c.Scan != ScanAlways {
+		wrong = append(wrong, fmt.Errorf("policy: scan: want needed or always, got %q", c.Scan))
 	}
 	return errors.Join(append(wrong, c.Thresholds.validate())...)
 }
@@ -114,9 +128,17 @@ func (t PolicyThresholds) Over(model Thresholds) Thresholds {
 	return model
 }
 
-// Digest is "sha256:" and the digest of the settings' JSON: the same settings have the same digest, wherever they were read from.
+// Digest is "sha256:" and the digest of the settings' JSON: the same settings have the same digest, wherever they were read from, and in
+// the versions that had no Scan, too.
 func (c Config) Digest() string {
-	data, _ := json.Marshal(c) // plain data marshals
+	named := struct {
+		Config
+		Scan Scan `json:"scan,omitempty"`
+	}{Config: c}
+	if c.Scan == ScanAlways {
+		named.Scan = c.Scan
+	}
+	data, _ := json.Marshal(named) // plain data marshals
 	sum := sha256.Sum256(data)
 	return "sha256:" + hex.EncodeToString(sum[:])
 }

@@ -16,12 +16,12 @@ func TestConfigValidate(t *testing.T) {
 	bad := Threshold{Low: 0.5, High: 0.4}
 	err := Config{
 		Version: "a b", TeenExplicit: pipeline.BlurReveal, AdultSuggestive: pipeline.Withhold,
-		Thresholds: PolicyThresholds{Explicit: &bad, Drawn: &Threshold{Low: 0.5, High: 1}, Suggestive: &Threshold{}},
+		Scan: "sometimes", Thresholds: PolicyThresholds{Explicit: &bad, Drawn: &Threshold{Low: 0.5, High: 1}, Suggestive: &Threshold{}},
 	}.Validate()
 	if err == nil {
-		t.Fatal("seven wrong settings passed")
+		t.Fatal("eight wrong settings passed")
 	}
-	for _, setting := range []string{"schema", "version", "teen_explicit", "adult_suggestive", "thresholds.explicit", "thresholds.drawn", "thresholds.suggestive"} {
+	for _, setting := range []string{"schema", "version", "teen_explicit", "adult_suggestive", "scan", "thresholds.explicit", "thresholds.drawn", "thresholds.suggestive"} {
 		if !strings.Contains(err.Error(), "policy: "+setting) {
 			t.Errorf("%q does not name %s", err, setting)
 		}
@@ -38,7 +38,7 @@ func TestDecodeConfig(t *testing.T) {
 		names      string // what an error must name; "" = valid
 	}{
 		{"only what must be there", head + `}`, ""},
-		{"everything", head + `, "teen_explicit": "blur", "adult_suggestive": "blur_reveal", "thresholds": {"explicit": {"low": 0.2, "high": 0.4}}}`, ""},
+		{"everything", head + `, "teen_explicit": "blur", "adult_suggestive": "blur_reveal", "scan": "always", "thresholds": {"explicit": {"low": 0.2, "high": 0.4}}}`, ""},
 		{"no schema", `{"version": "1"}`, "schema"},
 		{"no version", `{"schema": "ninefold.policy/1"}`, "version"},
 		{"a version that is a number", `{"schema": "ninefold.policy/1", "version": 1}`, "version"},
@@ -90,6 +90,9 @@ func TestDigest(t *testing.T) {
 		c.Thresholds.Drawn = &Threshold{Low: 0.3, High: high}
 		configs = append(configs, c)
 	}
+	always := DefaultConfig()
+	always.Scan = ScanAlways
+	configs = append(configs, always)
 	for _, c := range configs {
 		if other, ok := seen[c.Digest()]; ok {
 			t.Errorf("%+v and %+v have one digest", c, other)

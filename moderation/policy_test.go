@@ -284,6 +284,68 @@ func TestIndependence(t *testing.T) {
 	}
 }
 
+// everyPerson is every recipient that a job or a directory could name.
+func everyPerson() (all []pipeline.Recipient) {
+	for _, age := range allAges {
+		for _, contact := range allContacts {
+			for _, filter := range allFilters {
+				all = append(all, pipeline.Recipient{AgeBand: age, Contact: contact, NudityFilter: filter})
+			}
+		}
+	}
+	return all
+}
+
+// TestSkippingChangesNoAction walks the whole table: where nothing is screened, every decision is what it would be at every level, word for
+// word; where something is, some level matters. A group is screened where one of its recipients needs it.
+func TestSkippingChangesNoAction(t *testing.T) {
+	skipped, screened := 0, 0
+	for _, config := range allConfigs() {
+		p := mustPolicy(t, config)
+		for _, kind := range allKinds {
+			for _, sender := range allAges {
+				s := pipeline.Sender{AgeBand: sender}
+				needy := pipeline.Recipient{ID: "nobody yet", Contact: pipeline.ContactBlocked}
+				for _, r := range everyPerson() {
+					needed := pipeline.NeedsScreening(kind, pipeline.Audience{Sender: s, Recipients: []pipeline.Recipient{r}}, p)
+					if needed == decidedAlike(p, kind, s, r) {
+						t.Fatalf("%s from %q to %+v: screened %v", kind, sender, r, needed)
+					}
+					if needed {
+						screened++
+						needy = r
+						continue
+					}
+					skipped++
+					group := pipeline.Audience{Sender: s, Recipients: []pipeline.Recipient{r, needy}}
+					if got := pipeline.NeedsScreening(kind, group, p); got != (needy.ID == "") {
+						t.Fatalf("%s from %q to %+v: screened %v", kind, sender, group.Recipients, got)
+					}
+				}
+			}
+		}
+		config.Scan = ScanAlways
+		nobody := pipeline.Audience{Sender: pipeline.Sender{AgeBand: pipeline.Adult}}
+		if p := mustPolicy(t, config); !pipeline.NeedsScreening(pipeline.KindPhoto, nobody, p) || pipeline.NeedsScreening(pipeline.KindVoice, nobody, p) {
+			t.Error("scan: always does not screen pictures, or screens voice notes")
+		}
+	}
+	if skipped == 0 || screened == 0 {
+		t.Errorf("%d messages skipped, %d screened", skipped, screened)
+	}
+}
+
+// decidedAlike: the decision without a look is the one at every level.
+func decidedAlike(p *Policy, kind pipeline.Kind, s pipeline.Sender, r pipeline.Recipient) bool {
+	blind := p.Decide(pipeline.Facts{Status: pipeline.NotNeeded, Level: pipeline.LevelUnknown}, kind, s, r)
+	for _, l := range allLevels {
+		if p.Decide(factsAt(l), kind, s, r) != blind {
+			return false
+		}
+	}
+	return true
+}
+
 func TestLevelOf(t *testing.T) {
 	good := &pipeline.Scores{Explicit: 0.1}
 	bad := func(v float64) *pipeline.Scores { return &pipeline.Scores{Explicit: v} }

@@ -137,7 +137,9 @@ const (
 )
 
 // assemble makes the manifest from the parts and the decisions about them.
-func (r *run) assemble(parts []Part) Manifest { return r.manifestOf(withinCounts(parts), r.deliver) }
+func (r *run) assemble(parts []Part) Manifest {
+	return r.manifestOf(r.forget(withinCounts(parts)), r.deliver)
+}
 
 // manifestOf makes the manifest from parts that are within the limits and from what deliver decides for each recipient by number.
 func (r *run) manifestOf(parts []Part, deliver func(recipient int, parts []Part) Delivery) Manifest {
@@ -219,11 +221,7 @@ func (r *run) decideBy(a answer, i int, p Part) verdict {
 	if d, ok := r.Policy.Gate(r.job.Conversation.Kind, a.Sender, a.Recipients[i]); !ok {
 		return verdict{d, a}
 	}
-	var facts Facts
-	if p.Moderation != nil {
-		facts = *p.Moderation
-	}
-	d := p.unrendered(r.Policy.Decide(facts, p.Kind, a.Sender, a.Recipients[i]))
+	d := p.unrendered(r.Policy.Decide(p.judged(), p.Kind, a.Sender, a.Recipients[i]))
 	if p.Status != StatusReady && (p.Error.Code != CodeBlockedNudity || d.Action != Reject) {
 		d = Decision{Action: Reject, Reason: string(p.Error.Code)}
 	}

@@ -132,7 +132,7 @@ func (f Facts) coversLess(other Facts) bool {
 
 // beside returns f as what two looks have found together: where f is the weaker one, the evidence is the stronger one's.
 func (f Facts) beside(other *Facts) *Facts {
-	if other != nil && f.WeakerThan(*other) && f.Evidence != nil && other.Evidence != nil {
+	if other != nil && f.WeakerThan(*other) && other.Evidence != nil {
 		f.Coverage, f.UnseenMS, f.UnseenFrames, f.Evidence = other.Coverage, other.UnseenMS, other.UnseenFrames, other.Evidence
 	}
 	return &f

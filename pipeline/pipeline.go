@@ -162,6 +162,8 @@ type run struct {
 	served  []Recipient // those who passed the gate, as the job knew them
 	answers []answer    // who they are: the job's word until the message is about to be published
 	rulings []ruling    // what was decided last, for the audit
+	// screenAll: this run screens even where no decision of the job's audience depends on it.
+	screenAll bool
 }
 
 // attempt makes the manifest and commits it.
@@ -218,24 +220,32 @@ func (r *run) manifest(ctx context.Context) (Manifest, error) {
 	if err == nil {
 		err = r.askAudience(ctx)
 	}
-	if errors.Is(context.Cause(ctx), errExpired) {
-		return r.rejected(expired()), nil
-	}
-	if err != nil && r.opts.Final && !errors.Is(ctx.Err(), context.Canceled) {
-		r.Log.Error("job given up", slog.String("job_id", r.job.JobID), slog.Any("error", err))
-		return r.rejected(AsError(err)), nil // an attempt's deadline included: a job must not run into it for ever
-	}
-	if err != nil {
-		return Manifest{}, err
+	if err != nil || errors.Is(context.Cause(ctx), errExpired) {
+		return r.unlessGivenUp(ctx, err)
 	}
 	if refusal := r.gate(); refusal != nil { // the audience may be another one by now
 		return r.rejected(refusal), nil
+	}
+	if parts, err = r.screenLate(ctx, parts); err != nil {
+		return r.unlessGivenUp(ctx, err)
 	}
 	m := r.assemble(parts)
 	if err := r.waitForScan(m); err != nil {
 		return Manifest{}, err
 	}
 	return m, nil
+}
+
+// unlessGivenUp ends an attempt in trouble: with a rejection where the job has expired or no attempt follows, else with the error.
+func (r *run) unlessGivenUp(ctx context.Context, err error) (Manifest, error) {
+	if errors.Is(context.Cause(ctx), errExpired) {
+		return r.rejected(expired()), nil
+	}
+	if r.opts.Final && !errors.Is(ctx.Err(), context.Canceled) {
+		r.Log.Error("job given up", slog.String("job_id", r.job.JobID), slog.Any("error", err))
+		return r.rejected(AsError(err)), nil // an attempt's deadline included: a job must not run into it for ever
+	}
+	return Manifest{}, err
 }
 
 var errExpired = errors.New("the job's expires_at has passed")

@@ -103,6 +103,8 @@ type Policy interface {
 	Gate(conv ConversationKind, s Sender, r Recipient) (d Decision, ok bool)
 	// Decide decides for one recipient and one ready part of the given kind.
 	Decide(f Facts, kind Kind, s Sender, r Recipient) Decision
+	// ScansAlways reports whether media are screened even where no decision depends on it.
+	ScansAlways() bool
 	// SenderNotices says what the sender is told of the deliveries: the same words for every reason.
 	SenderNotices(deliveries []Delivery) []Notice
 	// Ref names the settings it decides by.

@@ -27,8 +27,8 @@ func (it *itemRun) recordKey() string {
 	return "records/" + name[:2] + "/" + name + ".json"
 }
 
-// recall ends the item where an earlier attempt, a forward or a resend left a usable record: all its renditions are still
-// stored, and its facts come from the model in use.
+// recall ends the item where an earlier attempt, a forward or a resend left a usable record: all its renditions are still stored. What
+// its facts lack for this message is found by screening them.
 func (it *itemRun) recall(ctx context.Context) error {
 	if it.opts.Afresh {
 		return nil
@@ -44,19 +44,24 @@ func (it *itemRun) recall(ctx context.Context) error {
 	if !it.usable(ctx, part) {
 		return nil
 	}
-	it.facts, it.media.Kind = *part.Moderation, part.Kind
+	it.media.Kind = part.Kind
+	source := it.file
+	if ok, err := it.recallFacts(ctx, &part); err != nil || !ok {
+		it.media.Kind = ""
+		return err
+	}
+	it.file = source
 	if err := it.refusedToAll(); err != nil {
 		return err
 	}
+	facts := it.facts
+	part.Moderation = &facts
 	it.part, it.recalled, it.done = it.describe(part), true, true
 	return nil
 }
 
 func (it *itemRun) usable(ctx context.Context, part Part) bool {
 	if part.validate() != nil || part.Status != StatusReady || part.Moderation == nil {
-		return false
-	}
-	if f := part.Moderation; part.Kind != KindVoice && (f.Status != Scored || f.Model == nil || *f.Model != it.Moderator.Model()) {
 		return false
 	}
 	for _, r := range part.Renditions {

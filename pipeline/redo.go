@@ -26,6 +26,7 @@ type RedoOrder struct {
 	Scope    RedoScope `json:"scope,omitempty"`    // how much
 	Afresh   bool      `json:"afresh,omitempty"`   // even what a record says was done by the same profile, engine and model
 	Rejected bool      `json:"rejected,omitempty"` // also what was rejected: it may come to be shown
+	Screen   bool      `json:"screen,omitempty"`   // screen even where no decision of the audience depends on it: somebody needs to know
 }
 
 // Validate checks an order that came from outside.
@@ -102,14 +103,21 @@ func (p *Pipeline) redo(ctx context.Context, o RedoOrder, job Job, now Manifest,
 	opts.Final, opts.Refusal, opts.Afresh, opts.Refused = false, nil, o.Afresh, true // no attempt is the last: in trouble the old manifest stays
 	job.ExpiresAt = nil                                                              // it was published in time
 	r := &redo{
-		run:   &run{Pipeline: p, job: job, opts: opts, started: p.Now().UTC(), answers: []answer{{audienceOf(job), AudienceFromJob}}},
+		run: &run{
+			Pipeline: p, job: job, opts: opts, started: p.Now().UTC(), answers: []answer{{audienceOf(job), AudienceFromJob}}, screenAll: o.Screen,
+		},
 		order: o, now: now, held: make([]*held, len(job.Items)),
 	}
 	next, err := r.manifest(ctx)
 	if err != nil {
 		return Redone{}, err
 	}
-	switch same, err := sameMessage(now, next); {
+	same, err := sameMessage(now, next)
+	if err == nil && !same {
+		next.Parts = r.forget(next.Parts)
+		same, err = sameMessage(now, next)
+	}
+	switch {
 	case err != nil:
 		return Redone{}, Trouble(CodeInternal, "redo", err)
 	case same && r.code() == "":
@@ -211,6 +219,9 @@ func (r *redo) manifest(ctx context.Context) (Manifest, error) {
 	if refusal := r.gate(); refusal != nil {
 		return r.dated(r.rejected(refusal)), nil
 	}
+	if parts, err = r.screenLate(ctx, parts); err != nil {
+		return Manifest{}, err
+	}
 	return r.dated(r.reassemble(parts)), nil
 }
 
@@ -303,7 +314,7 @@ func (r *redo) screenAgain(ctx context.Context, it *itemRun, old Part) (Part, er
 
 // unlessWeaker is the part that was made again, or the old one where its renditions were looked at harder than the new ones.
 func (r *redo) unlessWeaker(it *itemRun, fresh, old Part) Part {
-	if old.Moderation == nil || fresh.Moderation == nil || !fresh.Moderation.shallowerThan(*old.Moderation) {
+	if old.Moderation == nil || fresh.Moderation == nil || fresh.Moderation.Status == NotNeeded || !fresh.Moderation.shallowerThan(*old.Moderation) {
 		return fresh
 	}
 	r.held[it.index] = &held{code: CodeWeakerEvidence, facts: fresh.Moderation}
@@ -321,10 +332,12 @@ func scanned(p Part) error {
 // rescan finds what a part shows to the model in use: in its stored rendition, or where that is gone in its source. The facts of a part
 // that has nothing to look at are its own.
 func (r *redo) rescan(ctx context.Context, it *itemRun, old Part) (*Facts, error) {
-	if old.Moderation == nil || old.Kind == KindVoice || old.Method == MethodNone {
+	if old.Moderation == nil || old.Kind == KindVoice || old.Method == MethodNone || !r.needed(old.Kind) {
 		return old.Moderation, nil
 	}
-	if f := old.Moderation; f.Status == Scored && f.Model != nil && *f.Model == r.Moderator.Model() && !r.order.Afresh {
+	f := old.Moderation
+	known := f.Status == Reviewed || f.Status == Scored && f.Model != nil && *f.Model == r.Moderator.Model() && !f.Outdated() && old.covered()
+	if known && !r.order.Afresh {
 		return f, nil
 	}
 	it.tidy() // what an attempt to make it again has left

@@ -167,6 +167,10 @@ func (it *itemRun) render(ctx context.Context) (err error) {
 // recipient would be refused, the item ends before anything of it is stored.
 func (it *itemRun) screen(ctx context.Context) error {
 	it.facts = Facts{Status: Skipped, Level: LevelUnknown}
+	if it.kind() != KindVoice && !it.needed(it.kind()) {
+		it.facts = notNeeded()
+		return nil
+	}
 	if it.kind() != KindVoice {
 		facts, err := it.Moderator.Screen(ctx, it.ws, it.rendered.Looks(it.proc, it.file, it.media, it.plan))
 		if ctx.Err() != nil {
