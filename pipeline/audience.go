@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 )
 
 // AudienceSchema is the schema name of an audience directory's answer.
@@ -107,13 +108,10 @@ type answer struct {
 // trouble, for whomever the message is: a wait that depended on the recipient would tell the sender something. On the last attempt the
 // stricter of two answers counts, decision by decision.
 func (r *run) askAudience(ctx context.Context) error {
-	now, err := r.Audience.Audience(ctx, r.job)
-	if err == nil {
-		now, err = now.inOrderOf(r.job)
-	}
+	now, err := askAudience(ctx, r.Audience, r.job)
 	switch {
 	case err == nil:
-		r.answers = []answer{{now, r.toldBy()}}
+		r.answers = []answer{now}
 		return nil
 	case !r.opts.Final:
 		return Trouble(CodeInternal, "audience", err)
@@ -125,9 +123,40 @@ func (r *run) askAudience(ctx context.Context) error {
 	return nil
 }
 
-func (r *run) toldBy() string {
-	if _, job := r.Audience.(JobAudience); job {
-		return AudienceFromJob
+// askAudience asks who the people of job are now, and holds the answer to that.
+func askAudience(ctx context.Context, source AudienceSource, job Job) (answer, error) {
+	now, err := source.Audience(ctx, job)
+	if err == nil {
+		now, err = now.inOrderOf(job)
 	}
-	return AudienceFromDirectory
+	if err != nil {
+		return answer{}, err
+	}
+	switch source.(type) {
+	case JobAudience, KeptAudience:
+		return answer{now, AudienceFromJob}, nil
+	}
+	return answer{now, AudienceFromDirectory}, nil
+}
+
+// KeptAudience takes the word of the job that is kept in a store: the AudienceSource of whoever reads messages without a directory.
+type KeptAudience struct{ Store Store }
+
+var _ AudienceSource = KeptAudience{}
+
+// Audience returns those of job's people who stand in the kept job. Where none is kept, nothing is known.
+func (k KeptAudience) Audience(ctx context.Context, job Job) (Audience, error) {
+	kept, err := KeptJob(ctx, k.Store, job.JobID)
+	if err != nil {
+		return Audience{}, err
+	}
+	a := Audience{Sender: kept.Sender}
+	for _, r := range job.Recipients {
+		i := slices.IndexFunc(kept.Recipients, func(k Recipient) bool { return k.ID == r.ID })
+		if i < 0 {
+			return Audience{}, ErrNoRecipient
+		}
+		a.Recipients = append(a.Recipients, kept.Recipients[i])
+	}
+	return a, nil
 }

@@ -137,7 +137,7 @@ func (it *itemRun) factsFor(p Part) (f Facts, missing bool) {
 		return notNeeded(), false
 	}
 	f = *p.Moderation
-	scored := f.Status == Scored && f.Model != nil && *f.Model == it.Moderator.Model() && !f.Outdated() && p.covered()
+	scored := f.Status == Scored && f.Model != nil && *f.Model == it.Moderator.Model() && !f.Outdated() && p.Covered()
 	return f, !scored && f.Status != Reviewed
 }
 
@@ -164,9 +164,9 @@ func (it *itemRun) recallFacts(ctx context.Context, p *Part) (ok bool, err error
 	return true, it.remember(ctx, *p)
 }
 
-// covered reports whether the facts of p are about every file of it that shows the media. Facts that name no evidence are about whatever
+// Covered reports whether the facts of p are about every file of it that shows the media. Facts that name no evidence are about whatever
 // they stand beside.
-func (p Part) covered() bool {
+func (p Part) Covered() bool {
 	if p.Moderation == nil || p.Moderation.Evidence == nil {
 		return p.Moderation != nil
 	}
@@ -185,7 +185,7 @@ func (p Part) judged() Facts {
 		return Facts{}
 	}
 	f := *p.Moderation
-	if !p.covered() && f.Level != LevelExplicit {
+	if !p.Covered() && f.Level != LevelExplicit {
 		f.Level = LevelUnknown
 	}
 	return f

@@ -336,7 +336,7 @@ func (r *redo) rescan(ctx context.Context, it *itemRun, old Part) (*Facts, error
 		return old.Moderation, nil
 	}
 	f := old.Moderation
-	known := f.Status == Reviewed || f.Status == Scored && f.Model != nil && *f.Model == r.Moderator.Model() && !f.Outdated() && old.covered()
+	known := f.Status == Reviewed || f.Status == Scored && f.Model != nil && *f.Model == r.Moderator.Model() && !f.Outdated() && old.Covered()
 	if known && !r.order.Afresh {
 		return f, nil
 	}

@@ -55,9 +55,9 @@ type PartView struct {
 // ErrNoRecipient says that a message was not for the person asked about.
 var ErrNoRecipient = errors.New("the message has no such recipient")
 
-// ViewFor returns what the recipient's client may receive of a committed message. It is nil when that is nothing at all: the message was
-// rejected for this recipient, who is not to learn of it. A manifest of a message rejected as a whole names no recipients; the view is
-// nil for everybody. An action nobody knows shows nothing.
+// ViewFor returns what the recipient's client could receive of a message when it was published. It is nil when that is nothing at all: the
+// message was rejected for this recipient, who is not to learn of it. A manifest of a message rejected as a whole names no recipients; the
+// view is nil for everybody. An action nobody knows shows nothing. Whoever answers a client asks ViewNow: ages, contacts and filters change.
 func ViewFor(m Manifest, recipientID string) (*RecipientView, error) {
 	if m.Status == StatusRejected {
 		return nil, nil

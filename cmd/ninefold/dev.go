@@ -157,7 +157,12 @@ func (c *devCmd) pages(cfg console.Config, scrape http.Handler) (http.Handler, e
 
 // consoleConfig is a console that shows what the store and the queue hold.
 func consoleConfig(client *queue.Client, store pipeline.Store, svc *service, m ModelSettings, log *slog.Logger) console.Config {
+	audience := svc.pipeline.Audience
+	if _, job := audience.(pipeline.JobAudience); job {
+		audience = nil // a job that a view is asked of is not the one that was sent
+	}
 	return console.Config{
+		Audience: audience, Wanted: screenings{client, log},
 		Jobs: client, Store: store, Caps: svc.caps, Policy: svc.policy, NewID: func() string { return ulid.Make().String() },
 		About: console.About{Version: version, Model: m.Model}, Log: log,
 	}

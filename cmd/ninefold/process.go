@@ -99,7 +99,7 @@ func (c *processCmd) job() (pipeline.Job, pipeline.SourceStore, error) {
 	return job, pathSource{func(key string) (string, bool) { return filepath.Join(dir, filepath.FromSlash(key)), true }}, err
 }
 
-// filesJob is one message from one adult to another who wants no filter.
+// filesJob is one message from one adult to another, who has a filter: whoever tries a file wants to know what is found in it.
 func filesJob(files []string) (pipeline.Job, pipeline.SourceStore) {
 	id := ulid.Make().String()
 	job := pipeline.Job{
@@ -107,7 +107,7 @@ func filesJob(files []string) (pipeline.Job, pipeline.SourceStore) {
 		Sender: pipeline.Sender{ID: "sender", AgeBand: pipeline.Adult},
 		Recipients: []pipeline.Recipient{{
 			ID: "recipient", AgeBand: pipeline.Adult, Contact: pipeline.ContactAccepted,
-			NudityFilter: pipeline.FilterOff,
+			NudityFilter: pipeline.FilterBlur,
 		}},
 	}
 	paths := map[string]string{}

@@ -225,7 +225,7 @@ func (s scene) job(t *testing.T, items string) string {
 	t.Helper()
 	s.write(t, "job.json", fmt.Appendf(nil, `{"schema": "ninefold.job/1", "job_id": "j1", "message_id": "m1",
 		"conversation": {"id": "c1", "kind": "direct"}, "sender": {"id": "s1", "age_band": "adult"},
-		"recipients": [{"id": "r1", "age_band": "adult", "contact": "accepted", "nudity_filter": "off"}], "items": [%s]}`, items))
+		"recipients": [{"id": "r1", "age_band": "adult", "contact": "accepted", "nudity_filter": "blur"}], "items": [%s]}`, items))
 	return filepath.Join(s.dir, "job.json")
 }
 

@@ -28,10 +28,12 @@ type reprocessCmd struct {
 	PipelineVersion []string        `help:"Messages whose manifest in force was made by this version." group:"select" placeholder:"VERSION"`
 	ScoredBy        []string        `help:"Messages with scores of this model, by id or SHA-256; none = photos and videos without scores." group:"select" placeholder:"ID"`
 	IDs             string          `name:"ids" help:"File of job ids, one a line; - = standard input." group:"select" placeholder:"FILE"`
+	Outdated        bool            `help:"Messages with a part whose scores were found by an older judge than this version's, or are not about all that is delivered." group:"select"`
 	Rejected        bool            `help:"Also what was rejected: it is delivered if it is accepted now. Without it rejected messages and parts stay rejected, and the report counts them." group:"select"`
 
 	Only     string `help:"all = renditions, verdicts and decisions; moderation = verdicts and decisions, from the renditions as they are stored." default:"all" enum:"all,moderation"`
 	Force    bool   `help:"Do again even what the same profile, engine and model have done."`
+	Screen   bool   `help:"Screen even what no decision of the message's audience depends on: somebody's filter was switched on, or is to be."`
 	DryRun   bool   `help:"Do everything here, into a store that is thrown away, and print what would change."`
 	Local    bool   `help:"Work in this process, with the engine and classifier settings below; without it workers do, on the bulk queue."`
 	Announce bool   `help:"With --local: publish ninefold.parts.updated for each message that changed, over --redis-url. Workers always do."`
@@ -56,13 +58,16 @@ func (c *reprocessCmd) Help() string {
 	return `Does stored messages again: with new settings, a new version or another model. All selecting flags that are set must hold; with none,
 every message is meant. A message that comes out differently gets a new manifest beside the old one (revisions/JOB/000002.json) and one event
 ninefold.parts.updated; one that does not stays as it is. A part that cannot be made again, because its original is gone for one, stays too,
-and only stricter decisions about it count. What was rejected stays rejected, counted in the report as "left rejected", unless --rejected is
+and only stricter decisions about it count. It is made of the original that was sent: where another file lies under its key now, it stays as
+it is (source_changed). A look that covers less than the one in force makes nothing milder (weaker_evidence). What nobody's decision depends
+on is not looked at, unless --screen is given. What was rejected stays rejected, counted in the report as "left rejected", unless --rejected is
 given. Originals and old renditions are never deleted.
 
 Interrupted by Ctrl-C or a crash, the same command goes on where it stopped: each finished message is a line of the journal.
 
   ninefold reprocess --dry-run --kind video --since 2026-01-01            what would change?
   ninefold reprocess --scored-by nsfwjs-mobilenet-v2 --only moderation    new verdicts, by the model of the workers
+  ninefold reprocess --outdated --only moderation                         after an upgrade whose judge is a newer one
   ninefold reprocess --local --model nsfwjs-inception-v3 --ids ids.txt    here, without a queue
 
 Exit: 0 all done, 3 some messages or parts stay as they were (see the report), 1 interrupted or our own trouble, 2 wrong usage.`
@@ -135,8 +140,9 @@ func (c *reprocessCmd) header() (*reprocess.IDList, reprocess.Header, error) {
 		Schema: reprocess.JournalSchema, Run: ulid.Make().String(), StartedAt: time.Now().UTC(), Store: c.Store, DryRun: c.DryRun,
 		Selection: reprocess.Selection{
 			Prefix: c.Prefix, Since: c.Since.at, Until: c.Until.at, Kinds: c.Kind, Versions: c.PipelineVersion, Models: c.ScoredBy,
+			Outdated: c.Outdated,
 		},
-		Order: pipeline.RedoOrder{Afresh: c.Force, Rejected: c.Rejected},
+		Order: pipeline.RedoOrder{Afresh: c.Force, Rejected: c.Rejected, Screen: c.Screen},
 	}
 	if c.Only == string(pipeline.RedoModeration) {
 		h.Order.Scope = pipeline.RedoModeration

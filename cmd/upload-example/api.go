@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/ninefold/ninefold/moderation"
 	"github.com/ninefold/ninefold/pipeline"
 	"github.com/ninefold/ninefold/pipeline/s3store"
 	"github.com/ninefold/ninefold/queue"
@@ -18,6 +19,7 @@ type api struct {
 	uploads *s3store.Store
 	parts   *s3store.Store
 	jobs    *queue.Client
+	policy  *moderation.Policy // the workers'
 	log     *slog.Logger
 }
 
@@ -65,9 +67,9 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, err error) {
 
 // deliver is called once for every finished message, again only after a crash. Here a product writes the message into its
 // conversations and rings its recipients' phones; their clients then ask for what is theirs.
-func (a *api) deliver(_ context.Context, e queue.Event) error {
+func (a *api) deliver(ctx context.Context, e queue.Event) error {
 	for _, d := range e.Manifest.Deliveries {
-		view, err := pipeline.ViewFor(e.Manifest, d.RecipientID)
+		view, err := pipeline.ViewNow(ctx, e.Manifest, d.RecipientID, a.people, a.policy, a)
 		if err != nil {
 			return err
 		}

@@ -21,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ninefold/ninefold/moderation"
 	"github.com/ninefold/ninefold/pipeline/s3store"
 	"github.com/ninefold/ninefold/queue"
 )
@@ -73,7 +74,11 @@ func newAPI(s settings, log *slog.Logger) (*api, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &api{people: people, log: log}
+	policy, err := moderation.NewPolicy(moderation.DefaultConfig()) // or what moderation.DecodeConfig reads from the workers' --policy
+	if err != nil {
+		return nil, err
+	}
+	a := &api{people: people, policy: policy, log: log}
 	if a.uploads, err = bucket(s, s.uploads); err != nil {
 		return nil, err
 	}

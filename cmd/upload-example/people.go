@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -32,6 +33,20 @@ func readPeople(path string) (directory, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return d, nil
+}
+
+var _ pipeline.AudienceSource = directory{}
+
+// Audience tells who the people of a message are at this moment. A database that does not answer is an error: the stricter view is given then.
+func (d directory) Audience(_ context.Context, job pipeline.Job) (pipeline.Audience, error) {
+	a := pipeline.Audience{Sender: pipeline.Sender{ID: job.Sender.ID, AgeBand: pipeline.AgeUnknown}}
+	if p, known := d[job.Sender.ID]; known {
+		a.Sender.AgeBand = p.Age
+	}
+	for _, r := range job.Recipients {
+		a.Recipients = append(a.Recipients, d.recipient(r.ID, job.Sender.ID))
+	}
+	return a, nil
 }
 
 // recipient is how one person stands to a sender. Somebody nobody knows is of unknown age and a new contact: the strictest case.

@@ -2,9 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -14,14 +13,11 @@ import (
 // opens is how long an address can be used: a client asks again when it needs the file later.
 const opens = 5 * time.Minute
 
-// maxManifest bounds what is read of a manifest, bytes.
-const maxManifest = 16 << 20
-
 // read answers what the one who asks may see: the sender how it went, a recipient the parts that are theirs. To everybody else the
 // message is not there.
 func (a *api) read(w http.ResponseWriter, r *http.Request) {
-	m, err := a.manifest(r.Context(), r.PathValue("job"))
-	if errors.Is(err, pipeline.ErrNotExist) {
+	m, err := pipeline.Current(r.Context(), a.parts, r.PathValue("job")) // the manifest in force, not the first one
+	if errors.Is(err, pipeline.ErrNotExist) || !pipeline.ValidID(r.PathValue("job")) {
 		answer(w, http.StatusNotFound, map[string]string{"error": "no such message, or not ready yet"})
 		return
 	}
@@ -33,7 +29,7 @@ func (a *api) read(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, pipeline.ViewForSender(m))
 		return
 	}
-	view, err := pipeline.ViewFor(m, user(r))
+	view, err := pipeline.ViewNow(r.Context(), m, user(r), a.people, a.policy, a)
 	if err != nil || view == nil { // a stranger, or somebody it is kept from: they read alike
 		answer(w, http.StatusNotFound, map[string]string{"error": "no such message, or not ready yet"})
 		return
@@ -46,17 +42,12 @@ func (a *api) read(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, out)
 }
 
-func (a *api) manifest(ctx context.Context, job string) (m pipeline.Manifest, err error) {
-	if !pipeline.ValidID(job) {
-		return m, pipeline.ErrNotExist
+// WantScreening queues a look at a message that was delivered without one: by now somebody who reads it is protected. The view is the
+// stricter one until that is done.
+func (a *api) WantScreening(ctx context.Context, order pipeline.RedoOrder) {
+	if err := a.jobs.SubmitRedo(ctx, order); err != nil {
+		a.log.Warn("no screening was queued", slog.String("job_id", order.JobID), slog.Any("error", err))
 	}
-	body, _, err := a.parts.Get(ctx, pipeline.ManifestKey(job))
-	if err != nil {
-		return m, err
-	}
-	defer body.Close()
-	err = json.NewDecoder(io.LimitReader(body, maxManifest)).Decode(&m)
-	return m, err
 }
 
 // signed is a view and, by the digest of each rendition in it, where that is.

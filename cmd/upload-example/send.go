@@ -50,6 +50,10 @@ func (a *api) send(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, r, err)
 		return
 	}
+	if err := a.same(r.Context(), job); err != nil { // before a file of another message is written over
+		a.refuse(w, r, err)
+		return
+	}
 	if err := a.store(r.Context(), form, job.Items); err != nil {
 		a.refuse(w, r, err)
 		return
@@ -64,6 +68,18 @@ func (a *api) send(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, http.StatusAccepted, map[string]any{"message": receipt.JobID, "repeated": receipt.Existed})
+}
+
+// same refuses a job whose id was used for another message.
+func (a *api) same(ctx context.Context, job pipeline.Job) error {
+	kept, err := pipeline.KeptJob(ctx, a.parts, job.JobID)
+	switch {
+	case errors.Is(err, pipeline.ErrNotExist):
+		return nil
+	case err == nil && !kept.SameMessage(job):
+		return pipeline.Refuse(pipeline.CodeInvalidJob, "id: it was used for another message; give every message an id of its own")
+	}
+	return err
 }
 
 func readDraft(form *multipart.Reader) (d draft, err error) {

@@ -38,10 +38,13 @@ type Config struct {
 	Store   pipeline.Store     // of renditions and manifests
 	Uploads pipeline.Store     // where originals are put; nil = nothing can be sent
 	Caps    pipeline.ByteCaps  // of an upload, by what it is called
-	Policy  *moderation.Policy // to tell which row decided
-	NewID   func() string      // 26 digits and capital letters, never twice
-	About   About
-	Log     *slog.Logger
+	Policy  *moderation.Policy // decides at every look, and tells which row did
+	// Audience tells who the people are when somebody looks; nil = what the kept job says.
+	Audience pipeline.AudienceSource
+	Wanted   pipeline.Screenings // asked where facts are missing; nil = nobody
+	NewID    func() string       // 26 digits and capital letters, never twice
+	About    About
+	Log      *slog.Logger
 }
 
 // About is what the page says of this installation.
@@ -58,6 +61,9 @@ type console struct {
 
 // New returns the console. Who may reach it is the caller's to decide: see package guard.
 func New(cfg Config) http.Handler {
+	if cfg.Audience == nil {
+		cfg.Audience = pipeline.KeptAudience{Store: cfg.Store}
+	}
 	c := &console{cfg}
 	mux := http.NewServeMux()
 	for _, r := range c.routes() {

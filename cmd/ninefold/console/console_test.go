@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -50,6 +51,7 @@ func newBench(t *testing.T, sending bool) bench {
 	ids := 0
 	c := console.Config{
 		Jobs: client, Store: b.store, Caps: pipeline.ByteCaps{Voice: 10, Photo: 20, Video: 30}, Policy: policy, Log: slog.New(slog.DiscardHandler),
+		Audience: byAction{},
 		NewID: func() string { ids++; return fmt.Sprintf("%026d", ids) },
 	}
 	if sending {
@@ -57,6 +59,26 @@ func newBench(t *testing.T, sending bool) bench {
 	}
 	b.handler = console.New(c)
 	return b
+}
+
+// byAction knows people by what they get of something drawn.
+type byAction struct{}
+
+func (byAction) Audience(_ context.Context, j pipeline.Job) (pipeline.Audience, error) {
+	a := pipeline.Audience{Sender: pipeline.Sender{ID: j.Sender.ID, AgeBand: pipeline.Adult}}
+	for _, r := range j.Recipients {
+		r.AgeBand, r.Contact, r.NudityFilter = pipeline.Adult, pipeline.ContactAccepted, pipeline.FilterOff
+		switch pipeline.Action(r.ID) {
+		case pipeline.BlurReveal:
+			r.NudityFilter = pipeline.FilterBlur
+		case pipeline.Blur:
+			r.AgeBand = pipeline.Teen
+		case pipeline.Withhold:
+			r.NudityFilter = pipeline.FilterHide
+		}
+		a.Recipients = append(a.Recipients, r)
+	}
+	return a, nil
 }
 
 func (b bench) do(method, path, body string, header ...string) *http.Response {
@@ -97,10 +119,11 @@ func (b bench) message(id string) {
 	b.put("media/full.jpg", "the whole picture")
 	b.put("media/safe.jpg", "a blur")
 	m := pipeline.Manifest{
-		Schema: pipeline.ManifestSchema, JobID: id, MessageID: "m", Status: pipeline.StatusReady, Caption: "to all",
+		Schema: pipeline.ManifestSchema, JobID: id, MessageID: "m", ConversationID: "c", SenderID: "s", Status: pipeline.StatusReady, Caption: "to all",
 		Parts: []pipeline.Part{{
 			ItemID: "i1", Kind: pipeline.KindPhoto, Status: pipeline.StatusReady, Alt: "two kayaks",
 			Placeholder: &pipeline.Placeholder{Color: "#112233"},
+			Moderation:  &pipeline.Facts{Status: pipeline.Scored, Level: pipeline.LevelDrawn, Scores: &pipeline.Scores{Drawn: 0.9}},
 			Renditions: []pipeline.Rendition{
 				{Name: "display", Class: pipeline.ClassFull, Key: "media/full.jpg", MIME: "image/jpeg", Size: 17, SHA256: sha(1)},
 				{Name: "blurred", Class: pipeline.ClassSafe, Key: "media/safe.jpg", MIME: "image/jpeg", Size: 6, SHA256: sha(2)},

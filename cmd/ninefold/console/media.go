@@ -26,7 +26,7 @@ func (c *console) viewFor(r *http.Request) (*pipeline.RecipientView, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pipeline.ViewFor(m, r.PathValue("recipient"))
+	return pipeline.ViewNow(r.Context(), m, r.PathValue("recipient"), c.Audience, c.Policy, c.Wanted)
 }
 
 // recipientMedia answers a rendition that the recipient's view names, and no other.

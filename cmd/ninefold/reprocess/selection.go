@@ -24,12 +24,13 @@ type Selection struct {
 	Kinds    []pipeline.Kind `json:"kinds,omitempty"`    // has a part of one of these kinds
 	Versions []string        `json:"versions,omitempty"` // the manifest in force was made by one of these versions
 	Models   []string        `json:"models,omitempty"`   // has facts of one of these models, by id or SHA-256; "none" = lacks facts that it should have
+	Outdated bool            `json:"outdated,omitempty"` // has facts of an older judge, or facts that are not about all that is delivered
 	IDs      string          `json:"ids,omitempty"`      // SHA-256 of the list of job ids, which replaces the listing of the store
 }
 
 // looks reports whether a manifest must be read to know.
 func (s Selection) looks() bool {
-	return s.Since != nil || s.Until != nil || len(s.Kinds)+len(s.Versions)+len(s.Models) > 0
+	return s.Since != nil || s.Until != nil || s.Outdated || len(s.Kinds)+len(s.Versions)+len(s.Models) > 0
 }
 
 // Matches reports whether the message with the manifest m in force is meant.
@@ -42,7 +43,14 @@ func (s Selection) Matches(m pipeline.Manifest) bool {
 		return false
 	}
 	ofKind := func(p pipeline.Part) bool { return slices.Contains(s.Kinds, p.Kind) }
+	if s.Outdated && !slices.ContainsFunc(m.Parts, outdated) {
+		return false
+	}
 	return (len(s.Kinds) == 0 || slices.ContainsFunc(m.Parts, ofKind)) && (len(s.Models) == 0 || slices.ContainsFunc(m.Parts, s.ofModel))
+}
+
+func outdated(p pipeline.Part) bool {
+	return p.Status == pipeline.StatusReady && p.Moderation != nil && p.Moderation.Looked() && (p.Moderation.Outdated() || !p.Covered())
 }
 
 func (s Selection) ofModel(p pipeline.Part) bool {
