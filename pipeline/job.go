@@ -71,7 +71,7 @@ const (
 // Job is one message to process, as the upload API queues it.
 type Job struct {
 	Schema       string       `json:"schema"`
-	JobID        string       `json:"job_id"`
+	JobID        string       `json:"job_id"` // of one message, whoever it is for: see MessageDigest
 	MessageID    string       `json:"message_id"`
 	Conversation Conversation `json:"conversation"`
 	Sender       Sender       `json:"sender"`

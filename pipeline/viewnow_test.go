@@ -12,7 +12,9 @@ import (
 // askedFor notes what was wanted.
 type askedFor struct{ orders []pipeline.RedoOrder }
 
-func (a *askedFor) WantScreening(_ context.Context, o pipeline.RedoOrder) { a.orders = append(a.orders, o) }
+func (a *askedFor) WantScreening(_ context.Context, o pipeline.RedoOrder) {
+	a.orders = append(a.orders, o)
+}
 
 // nowIs is an audience of one recipient as they are now, and the sender.
 type nowIs struct {

@@ -226,6 +226,34 @@ func TestUploadToDelivery(t *testing.T) {
 		t.Errorf("the same request again: %d %s", code, body)
 	}
 	p.refuses(files)
+	p.stricter("u_1:m1", "u_2", "u_3", "u_4")
+}
+
+// stricter takes the message back by a manifest that stands in the first one's place: nobody is given an address of it any more.
+func (p product) stricter(message string, readers ...string) {
+	p.t.Helper()
+	parts, err := bucket(settings{s3: p.s3.Endpoint}, "parts")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	m, err := pipeline.Current(p.t.Context(), parts, message)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	m.Status, m.Error, m.Parts, m.Deliveries = pipeline.StatusRejected, &pipeline.Failure{Code: pipeline.CodeNotDeliverable, Message: "taken back"}, []pipeline.Part{}, nil
+	m.Revision = &pipeline.Revision{Number: m.Number() + 1, Run: "test"}
+	data, err := json.Marshal(m)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := parts.Put(p.t.Context(), pipeline.RevisionKey(message, m.Number()), bytes.NewReader(data), int64(len(data)), pipelinetest.Digest(data, "")); err != nil {
+		p.t.Fatal(err)
+	}
+	for _, reader := range readers {
+		if code, v := p.view(reader, message); code != http.StatusNotFound || len(v.URLs) > 0 {
+			p.t.Errorf("%s, after a stricter manifest: %d, %d addresses", reader, code, len(v.URLs))
+		}
+	}
 }
 
 // checkFile opens an address as a client would, without any key.

@@ -52,7 +52,7 @@ func newBench(t *testing.T, sending bool) bench {
 	c := console.Config{
 		Jobs: client, Store: b.store, Caps: pipeline.ByteCaps{Voice: 10, Photo: 20, Video: 30}, Policy: policy, Log: slog.New(slog.DiscardHandler),
 		Audience: byAction{},
-		NewID: func() string { ids++; return fmt.Sprintf("%026d", ids) },
+		NewID:    func() string { ids++; return fmt.Sprintf("%026d", ids) },
 	}
 	if sending {
 		c.Uploads = b.store

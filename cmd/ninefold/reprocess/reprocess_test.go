@@ -47,6 +47,14 @@ func stored(id string, change func(*pipeline.Manifest)) pipeline.Manifest {
 	return m
 }
 
+// judged gives m's part facts by that judge of one rendition.
+func judged(m *pipeline.Manifest, judge, sum string) {
+	f := m.Parts[0].Moderation
+	f.Scores, f.Level, f.Coverage = &pipeline.Scores{}, pipeline.LevelClear, 1
+	f.Evidence = &pipeline.Evidence{Renditions: []string{sum}, Judge: judge, Frames: 1, Scored: 1}
+	f.Model = &pipeline.ModelRef{ID: "judged", SHA256: "33"}
+}
+
 func put(t testing.TB, s pipeline.Store, key string, v any) {
 	t.Helper()
 	data, err := json.Marshal(v)
@@ -111,6 +119,9 @@ func TestSelection(t *testing.T) {
 		stored("b2", func(m *pipeline.Manifest) { m.Pipeline.Version = "2.0" }),
 		stored("c1", func(m *pipeline.Manifest) { m.Parts[0].Moderation.Model = &pipeline.ModelRef{ID: "new", SHA256: "22"} }),
 		stored("c2", func(m *pipeline.Manifest) { m.Parts[0].Moderation = &pipeline.Facts{Status: pipeline.Unavailable} }),
+		stored("d1", func(m *pipeline.Manifest) { judged(m, "0", strings.Repeat("0", 64)) }),
+		stored("d2", func(m *pipeline.Manifest) { judged(m, pipeline.JudgeVersion, strings.Repeat("1", 64)) }),
+		stored("d3", func(m *pipeline.Manifest) { judged(m, pipeline.JudgeVersion, strings.Repeat("0", 64)) }),
 		stored("c:3", nil), // the original: what counts is the manifest in force, below
 	} {
 		put(t, store, pipeline.ManifestKey(m.JobID), m)
@@ -127,15 +138,16 @@ func TestSelection(t *testing.T) {
 		ids  string
 		want string
 	}{
-		{"everything", Selection{}, "", "a1 a2 b1 b2 c1 c2 c:3"},
+		{"everything", Selection{}, "", "a1 a2 b1 b2 c1 c2 c:3 d1 d2 d3"},
+		{"an older judge, and other files", Selection{Outdated: true}, "", "d1 d2"},
 		{"prefix", Selection{Prefix: "b"}, "", "b1 b2"},
 		{"prefix with a colon", Selection{Prefix: "c:"}, "", "c:3"},
 		{"no such prefix", Selection{Prefix: "zz"}, "", ""},
 		{"since", Selection{Since: &next}, "", "b1"},
-		{"until", Selection{Until: &next}, "", "a1 a2 b2 c1 c2 c:3"},
+		{"until", Selection{Until: &next}, "", "a1 a2 b2 c1 c2 c:3 d1 d2 d3"},
 		{"since is inclusive, until is not", Selection{Since: &day, Until: &day}, "", ""},
 		{"kind", Selection{Kinds: []pipeline.Kind{pipeline.KindVoice}}, "", "a2"},
-		{"two kinds", Selection{Kinds: []pipeline.Kind{pipeline.KindVoice, pipeline.KindPhoto}}, "", "a1 a2 b1 b2 c1 c2 c:3"},
+		{"two kinds", Selection{Kinds: []pipeline.Kind{pipeline.KindVoice, pipeline.KindPhoto}}, "", "a1 a2 b1 b2 c1 c2 c:3 d1 d2 d3"},
 		{"version", Selection{Versions: []string{"2.0"}}, "", "b2"},
 		{"version of the manifest in force", Selection{Versions: []string{"3.0"}}, "", "c:3"},
 		{"model by id", Selection{Models: []string{"new"}}, "", "c1"},
