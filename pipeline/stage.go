@@ -83,8 +83,12 @@ func StageFile(ws *Workspace, name string, src io.Reader, size, most int64) (Fil
 	if n != size {
 		return File{}, Trouble(CodeStorageUnavailable, "fetch", fmt.Errorf("the store promised %d bytes and sent %d", size, n))
 	}
-	t, _ := Sniff(head.data)
-	return File{Path: name, Type: t, Size: n, SHA256: hex.EncodeToString(sum.Sum(nil))}, closeFile(f)
+	staged := File{Path: name, Size: n, SHA256: hex.EncodeToString(sum.Sum(nil))}
+	var known bool
+	if staged.Type, known = Sniff(head.data); !known {
+		staged.Other = NameOther(head.data)
+	}
+	return staged, closeFile(f)
 }
 
 func closeFile(f *os.File) error {
@@ -137,6 +141,9 @@ func (it *itemRun) identify(ctx context.Context) error {
 func (f File) Known() error {
 	if f.Type.MIME != "" {
 		return nil
+	}
+	if f.Other != "" {
+		return Refuse(CodeUnsupportedType, "this is %s, which is not taken; send it as JPEG, PNG, WebP or HEIC", f.Other)
 	}
 	return Refuse(CodeUnsupportedType, "the bytes are of no type that is taken; send JPEG, PNG, GIF, WebP, HEIC, AVIF, MP4, MOV, WebM, "+
 		"Ogg, M4A, AAC, MP3, WAV, FLAC, AMR, 3GP or CAF")

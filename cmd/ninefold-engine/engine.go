@@ -34,9 +34,28 @@ func newEngine() (*engine, error) {
 // Identify reads headers: libvips for pictures, ffprobe for everything that moves or sounds.
 func (e *engine) Identify(ctx context.Context, f pipeline.File) (pipeline.Media, error) {
 	if f.Type.Family == pipeline.FamilyImage {
-		return vips.Probe(filepath.Join(e.Dir, f.Path), f.Type)
+		m, err := vips.Probe(filepath.Join(e.Dir, f.Path), f.Type)
+		if err != nil || m.Format == "" {
+			return m, err
+		}
+		return e.sequence(ctx, f, m)
 	}
 	return e.tools.Probe(ctx, e.Dir, f)
+}
+
+// sequence has every picture of a HEIC or AVIF sequence decoded: where one cannot be, the picture beside them is the item, not grey ones.
+func (e *engine) sequence(ctx context.Context, f pipeline.File, m pipeline.Media) (pipeline.Media, error) {
+	if transcode.CheckLimits(m, transcode.DefaultProfile()) != nil {
+		return m, nil // refused soon; nothing is decoded before
+	}
+	clean, err := e.tools.DecodesCleanly(ctx, e.Dir, f)
+	if err != nil || clean {
+		return m, err
+	}
+	if still, err := vips.ProbeStill(filepath.Join(e.Dir, f.Path), f.Type); err == nil {
+		return still, nil
+	}
+	return m, nil
 }
 
 // Render carries out a plan. out is a directory inside the workspace that does not exist yet.

@@ -96,10 +96,29 @@ func (r *renderer) decodeAs(s source, l loading) error {
 	if err := r.toMasterOf(p, full, orientation); err != nil {
 		return err
 	}
+	if s.besideSequence() {
+		r.result.Part.Warnings = append(r.result.Part.Warnings, stillOnly)
+	}
 	if preview {
 		r.result.Part.Warnings = append(r.result.Part.Warnings, previewOnly)
 	}
 	return nil
+}
+
+// stillOnly is the warning of a sequence that does not move any more.
+const stillOnly = "still: the pictures of the sequence cannot all be decoded; this is the one that the file shows first"
+
+// besideSequence reports whether the file was meant to be played: as a photo it comes only where that fails.
+func (s source) besideSequence() bool {
+	if s.typ != pipeline.TypeHEIC && s.typ != pipeline.TypeAVIF {
+		return false
+	}
+	data, err := readBounded(s.path)
+	if err != nil {
+		return false
+	}
+	_, moves := readSequence(data)
+	return moves
 }
 
 // previewOnly is the warning of a picture that is smaller than what was sent.

@@ -27,7 +27,7 @@ func Frames(path string, t pipeline.Type, rawOut string, prof transcode.Profile)
 	if err != nil {
 		return 0, 0, nil, asCorrupt("vips.Frames", err)
 	}
-	err = onThread(func() error { return writeFrames(source{path, t}, m, rawOut) })
+	err = onThread(func() error { return writeFrames(source{path: path, typ: t}, m, rawOut) })
 	return m.Width, m.Height, delaysMS, err
 }
 

@@ -137,7 +137,7 @@ func refusedByLibheif(t *testing.T, dir string, f pipeline.File) bool {
 	return onThread(func() error {
 		var a arena
 		defer a.free()
-		_, err := source{filepath.Join(dir, f.Path), f.Type}.load(&a, loaders[f.Type.MIME], loading{}, nil)
+		_, err := source{path: filepath.Join(dir, f.Path), typ: f.Type}.load(&a, loaders[f.Type.MIME], loading{}, nil)
 		return err
 	}) != nil
 }

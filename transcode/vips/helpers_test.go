@@ -170,7 +170,7 @@ func decoded(t testing.TB, path string) (out raster) {
 	err = onThread(func() error {
 		var a arena
 		defer a.free()
-		p, err := source{path, typ}.open(&a, loading{failOn: failOnError})
+		p, err := source{path: path, typ: typ}.open(&a, loading{failOn: failOnError})
 		if err != nil {
 			return err
 		}

@@ -238,7 +238,7 @@ func TestCrowdedAuxiliaryReferences(t *testing.T) {
 	err := onThread(func() error {
 		var a arena
 		defer a.free()
-		_, err := source{filepath.Join(dir, f.Path), f.Type}.load(&a, loaders[f.Type.MIME], loading{}, nil)
+		_, err := source{path: filepath.Join(dir, f.Path), typ: f.Type}.load(&a, loaders[f.Type.MIME], loading{}, nil)
 		return err
 	})
 	if err == nil || !strings.Contains(err.Error(), "Too many auxiliary image references") {

@@ -11,7 +11,16 @@ import (
 // transcode.CheckLimits does. A file whose structure is broken is CodeCorrupt.
 func Probe(path string, t pipeline.Type) (m pipeline.Media, err error) {
 	err = onThread(func() error {
-		m, err = probe(source{path, t})
+		m, err = probe(source{path: path, typ: t})
+		return err
+	})
+	return m, err
+}
+
+// ProbeStill is Probe for the picture that a HEIC or AVIF sequence has beside it.
+func ProbeStill(path string, t pipeline.Type) (m pipeline.Media, err error) {
+	err = onThread(func() error {
+		m, err = probe(source{path: path, typ: t, still: true})
 		return err
 	})
 	return m, err
@@ -115,7 +124,7 @@ func heifStructure(s source, m *pipeline.Media) error {
 	if err != nil {
 		return err
 	}
-	if seq, ok := readSequence(data); ok {
+	if seq, ok := readSequence(data); ok && !s.still {
 		m.Width, m.Height, m.Frames, m.DurationMS, m.Format = seq.width, seq.height, seq.frames, seq.durationMS, s.typ.Demuxer
 		return nil
 	}
@@ -124,6 +133,9 @@ func heifStructure(s source, m *pipeline.Media) error {
 	_, movie := r.at(data, "moov")
 	if movie && !still {
 		return pipeline.Refuse(pipeline.CodeUnsupportedType, "an image sequence without a picture in it is not taken; send it as a video")
+	}
+	if _, short := r.at(data, "mini"); short && !still {
+		return pipeline.Refuse(pipeline.CodeUnsupportedType, "this is HEIF with a short header, which is not taken; send it as JPEG")
 	}
 	if !still {
 		return errBMFF
@@ -142,6 +154,9 @@ func header(s source, m *pipeline.Media) error {
 	var a arena
 	defer a.free()
 	p, err := s.open(&a, loading{failOn: failOnNone})
+	if err != nil && s.typ == pipeline.TypeJPEG {
+		return errors.Join(unreadJPEG(s.path), err)
+	}
 	if err != nil {
 		return err
 	}

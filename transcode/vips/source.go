@@ -40,8 +40,9 @@ const (
 
 // source is a file to decode, as a type.
 type source struct {
-	path string
-	typ  pipeline.Type
+	path  string
+	typ   pipeline.Type
+	still bool // not the sequence that it may hold
 }
 
 // loading says how a source is read.
