@@ -10,7 +10,9 @@ import (
 // A type that is known and not taken is named to the sender, and never called damaged.
 func TestOtherTypesAreNamed(t *testing.T) {
 	t.Parallel()
-	ftyp := func(brands string) string { return "\x00\x00\x00\x18ftyp" + brands[:4] + "\x00\x00\x00\x00" + brands[4:] }
+	ftyp := func(brands string) string {
+		return "\x00\x00\x00\x18ftyp" + brands[:4] + "\x00\x00\x00\x00" + brands[4:]
+	}
 	for want, head := range map[string]string{
 		"JPEG XL":                  "\xff\x0a\xfa\x7f",
 		"JPEG 2000":                "\x00\x00\x00\x0cjP  \r\n\x87\n\x00\x00\x00\x14ftypjp2 ",

@@ -33,7 +33,9 @@ func Render(ctx context.Context, dir, out string, src pipeline.File, plan *trans
 	if err != nil {
 		return nil, err
 	}
-	return r.run(func() error { return r.decode(source{path: filepath.Join(dir, filepath.FromSlash(src.Path)), typ: src.Type}) })
+	return r.run(func() error {
+		return r.decode(source{path: filepath.Join(dir, filepath.FromSlash(src.Path)), typ: src.Type})
+	})
 }
 
 // RenderPixels is Render for a raster already in memory: w × h packed 8-bit sRGB pixels of three bytes, as a video's poster frame is.
