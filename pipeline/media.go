@@ -9,6 +9,7 @@ type Media struct {
 	Width  int `json:"width,omitempty"`  // pixels as displayed: after orientation, rotation and pixel aspect
 	Height int `json:"height,omitempty"` // pixels as displayed
 	Frames int `json:"frames,omitempty"` // pages of an image, 1 for a still
+	Plays  int `json:"plays,omitempty"`  // how often an animation is meant to be shown, 0 = for ever
 
 	DurationMS int64   `json:"duration_ms,omitempty"` // as the container says, 0 = it does not; never trusted for voice
 	StartMS    int64   `json:"start_ms,omitempty"`    // first timestamp

@@ -62,6 +62,7 @@ type Part struct {
 	Status       Status       `json:"status"`
 	Error        *Failure     `json:"error"`
 	Presentation string       `json:"presentation,omitempty"` // video: "video", or "gif" for a silent loop
+	Plays        int          `json:"plays,omitempty"`        // gif: how often it is meant to be shown, then its last frame stands; 0 = for ever
 	Method       string       `json:"method,omitempty"`       // "transcode" or "remux"; "none" = not rendered, for it is withheld from everybody
 	Source       *SourceFacts `json:"source,omitempty"`
 	Caption      string       `json:"caption"`

@@ -39,6 +39,7 @@ type PartView struct {
 	Caption string `json:"caption"`
 
 	Presentation string       `json:"presentation,omitempty"`
+	Plays        int          `json:"plays,omitempty"` // of a gif, 0 = for ever
 	Alt          string       `json:"alt,omitempty"`
 	Width        int          `json:"width,omitempty"`  // pixels as displayed
 	Height       int          `json:"height,omitempty"` // pixels as displayed
@@ -107,7 +108,7 @@ func (p Part) viewBy(d Delivery) (v PartView, ok bool) {
 
 // showIn adds what shows or describes the media.
 func (p Part) showIn(v *PartView) {
-	v.Presentation, v.Alt, v.Width, v.Height, v.DurationMS = p.Presentation, p.Alt, p.Width, p.Height, p.DurationMS
+	v.Presentation, v.Plays, v.Alt, v.Width, v.Height, v.DurationMS = p.Presentation, p.Plays, p.Alt, p.Width, p.Height, p.DurationMS
 	v.Trimmed, v.Silent, v.HasAudio = p.Trimmed, p.Silent, p.HasAudio
 	v.Waveform, v.Waveforms, v.Placeholder, v.Renditions = p.Waveform, p.Waveforms, p.Placeholder, p.Renditions
 }

@@ -6,7 +6,7 @@ import "github.com/ninefold/ninefold/pipeline"
 func CheckLimits(m pipeline.Media, prof Profile) error {
 	switch {
 	case m.Animated:
-		return checkAnimation(m, prof.Photo)
+		return checkAnimation(m, prof)
 	case m.Kind == pipeline.KindPhoto:
 		return checkPicture(m, prof.Photo)
 	case m.Kind == pipeline.KindVoice:
@@ -33,13 +33,26 @@ func checkPicture(m pipeline.Media, p PhotoProfile) error {
 	return nil
 }
 
-func checkAnimation(m pipeline.Media, p PhotoProfile) error {
+// checkAnimation holds an animation to a video's seconds, and to a budget of pixels instead of a number of frames.
+func checkAnimation(m pipeline.Media, prof Profile) error {
+	p := prof.Photo
 	if err := checkPicture(m, p); err != nil {
 		return err
 	}
-	if m.Frames > p.MaxFrames || int64(m.Width)*int64(m.Height) > p.MaxFramePixels/int64(max(1, m.Frames)) {
-		return pipeline.Refuse(pipeline.CodeTooManyPixels, "the animation has %d frames of %d×%d; at most %d frames and %d pixels in all",
-			m.Frames, m.Width, m.Height, p.MaxFrames, p.MaxFramePixels)
+	if m.DurationMS > prof.Video.MaxMS+LimitGraceMS {
+		return tooLong(m.DurationMS, prof.Video.MaxMS)
+	}
+	if int64(m.Width)*int64(m.Height) > p.MaxFramePixels/int64(max(1, m.Frames)) {
+		return pipeline.Refuse(pipeline.CodeTooManyPixels, "the animation has %d frames of %d×%d; at most %d pixels in all, scale it down or cut it",
+			m.Frames, m.Width, m.Height, p.MaxFramePixels)
+	}
+	return checkFrames(m, p)
+}
+
+// checkFrames bounds what tiny pictures could still make of a budget of pixels: more of them a second than anybody sees.
+func checkFrames(m pipeline.Media, p PhotoProfile) error {
+	if m.Frames > p.MaxFrames {
+		return pipeline.Refuse(pipeline.CodeTooManyPixels, "the animation has %d frames; at most %d, cut it or send it as a video", m.Frames, p.MaxFrames)
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ type PhotoProfile struct {
 	MaxPixels      int64 `json:"max_pixels"`       // width × height
 	MaxJPEGPixels  int64 `json:"max_jpeg_pixels"`  // of a JPEG, which is decoded at a fraction of its size
 	MaxSide        int   `json:"max_side"`         // pixels
-	MaxFrames      int   `json:"max_frames"`       // of an animation
+	MaxFrames      int   `json:"max_frames"`       // of an animation: three minutes of the shortest that browsers show, 20 ms
 	MaxFramePixels int64 `json:"max_frame_pixels"` // width × height × frames
 	// Renditions are made under all their names, of a small picture too, where several come out as the same picture: a client asks for a
 	// name and finds it. The same picture is the same bytes, encoded once, and the store keeps bytes once, under their digest: no duplicate
@@ -158,7 +158,8 @@ func defaultVoice() VoiceProfile {
 
 func defaultPhoto() PhotoProfile {
 	return PhotoProfile{
-		MaxBytes: 64 * MiB, MaxPixels: 65_000_000, MaxJPEGPixels: 210_000_000, MaxSide: 20_000, MaxFrames: 300, MaxFramePixels: 100_000_000,
+		MaxBytes: 64 * MiB, MaxPixels: 65_000_000, MaxJPEGPixels: 210_000_000, MaxSide: 20_000,
+		MaxFrames: 9_000, MaxFramePixels: 1_000_000_000,
 		Renditions: []ImageSpec{
 			{Name: "display", Format: JPEG, Fit: FitInside, Side: 2048, Quality: 82, Default: true},
 			{Name: "display", Format: WebP, Fit: FitInside, Side: 2048, Quality: 80},

@@ -24,6 +24,7 @@ const (
 // Picture, Encode, Samples and Posters are complete for both methods: a remux whose result does not hold is transcoded.
 type VideoPlan struct {
 	Presentation string       `json:"presentation"`
+	Plays        int          `json:"plays,omitempty"` // of an animation, 0 = for ever
 	Method       string       `json:"method"`
 	Why          string       `json:"why"`         // what decided the method, for a log
 	VideoIndex   int          `json:"video_index"` // stream of the picture in its file
@@ -79,7 +80,7 @@ func planVideo(item pipeline.Item, m pipeline.Media, prof Profile) (*VideoPlan, 
 		plan.AudioDecoder = steadyDecoder(m.Audio)
 	}
 	if m.Animated {
-		plan.Presentation = PresentGIF
+		plan.Presentation, plan.Plays = PresentGIF, m.Plays
 	} else {
 		plan.VideoIndex, plan.VideoDecoder = m.Video.Index, alphaDecoder(m.Video)
 	}

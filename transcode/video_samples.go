@@ -16,11 +16,12 @@ const SampleHz = 30
 
 // SamplePlan says which frames the classifier gets.
 type SamplePlan struct {
-	Seed      uint64 `json:"seed"`            // of the offsets; made from what the plan was made from
-	All       bool   `json:"all,omitempty"`   // every frame, no more than Most: animations
-	Most      int    `json:"most"`            // upper bound of frames
-	Ticks     []int  `json:"ticks,omitempty"` // ascending, of SampleHz a second, in delivered time
-	Width     int    `json:"width"`           // of the canonical raster
+	Seed      uint64 `json:"seed"`             // of the offsets; made from what the plan was made from
+	All       bool   `json:"all,omitempty"`    // every frame, no more than Most: animations
+	Most      int    `json:"most"`             // upper bound of frames
+	Frames    int    `json:"frames,omitempty"` // of an animation, as counted
+	Ticks     []int  `json:"ticks,omitempty"`  // ascending, of SampleHz a second, in delivered time
+	Width     int    `json:"width"`            // of the canonical raster
 	Height    int    `json:"height"`
 	BucketsMS int64  `json:"buckets_ms"` // widest stretch with one pick in it; two picks are at most that and 67 ms apart
 }
@@ -53,8 +54,7 @@ func planSamples(edits []pipeline.Edit, m pipeline.Media, t VideoTime, pic Video
 	w, h := FitSize(pic.Width, pic.Height, min(pic.Width, pic.Height), prof.SampleSide)
 	s := SamplePlan{Seed: sampleSeed(edits, m), Width: w, Height: h, BucketsMS: TickMS(denseStep)}
 	if m.Animated {
-		s.All, s.Most = true, prof.Photo.MaxFrames
-		return s
+		return s.ofAnimation(m.Frames, pic)
 	}
 	rng := rand.New(rand.NewPCG(s.Seed, SampleHz))
 	s.Ticks = append(s.Ticks, 0)
@@ -72,6 +72,24 @@ func planSamples(edits []pipeline.Edit, m pipeline.Media, t VideoTime, pic Video
 	slices.Sort(s.Ticks)
 	s.Ticks = slices.Compact(s.Ticks)
 	s.Most = len(s.Ticks)
+	return s
+}
+
+// Of an animation every frame is looked at, in the size of others as long as they are few, in the models' own size up to the most. Of what
+// lies beyond nothing is known, and what was planned says so.
+const (
+	fewFrames  = 300
+	mostFrames = 1200 // 180 MB of scratch, as 300 in full size
+	smallSide  = 224
+)
+
+func (s SamplePlan) ofAnimation(frames int, pic VideoPicture) SamplePlan {
+	s.All, s.Frames, s.Most = true, frames, fewFrames
+	if frames > fewFrames {
+		s.Most = mostFrames
+		short := min(pic.Width, pic.Height)
+		s.Width, s.Height = FitSize(pic.Width, pic.Height, short, min(smallSide, min(s.Width, s.Height)))
+	}
 	return s
 }
 

@@ -32,8 +32,8 @@ func (e *engine) video(ctx context.Context, f pipeline.File, plan *transcode.Vid
 	if err != nil {
 		return nil, err
 	}
-	if f.Type == pipeline.TypeGIF {
-		if cut, err := vips.CutShort(filepath.Join(e.Dir, f.Path)); err == nil && cut {
+	if rewritten(f.Type) {
+		if cut, err := vips.CutShort(filepath.Join(e.Dir, f.Path), f.Type); err == nil && cut {
 			v.Rendered.Part.Warnings = append(v.Rendered.Part.Warnings, "truncated: the animation ends before it should; what could be decoded is delivered")
 		}
 	}
@@ -42,6 +42,7 @@ func (e *engine) video(ctx context.Context, f pipeline.File, plan *transcode.Vid
 		return nil, err
 	}
 	v.Rendered.Part.Renditions = append(v.Rendered.Part.Renditions, sprite...)
+	v.Rendered.Part.Plays = plan.Plays
 	v.Rendered.Part.Placeholder = poster.Part.Placeholder
 	v.Rendered.Part.Renditions = append(v.Rendered.Part.Renditions, poster.Part.Renditions...)
 	return warnOfCaptions(v.Rendered, nil, tools, plan.Picture.Steps)
@@ -63,6 +64,14 @@ func (e *engine) Look(ctx context.Context, f pipeline.File, plan *transcode.Plan
 func (e *engine) moving(ctx context.Context, f pipeline.File, plan *transcode.VideoPlan, out string, tools raster.Tools,
 	progress func(float64),
 ) (*ffmpeg.VideoResult, error) {
+	if rewritten(f.Type) {
+		plain := f
+		plain.Path = out + "/plain" + f.Type.Ext
+		if err := vips.PlainAnimation(filepath.Join(e.Dir, f.Path), f.Type, filepath.Join(e.Dir, plain.Path)); err != nil {
+			return nil, err
+		}
+		f = plain
+	}
 	if f.Type != pipeline.TypeWebP {
 		return e.tools.Video(ctx, e.Dir, out, f, plan, tools, progress)
 	}
@@ -74,6 +83,9 @@ func (e *engine) moving(ctx context.Context, f pipeline.File, plan *transcode.Vi
 	}
 	return e.tools.Animation(ctx, e.Dir, out, raw, plan, tools, progress)
 }
+
+// rewritten reports whether an animation is written again before it is decoded, so that what was counted is what is decoded.
+func rewritten(t pipeline.Type) bool { return t == pipeline.TypeGIF || t == pipeline.TypeAPNG }
 
 // choosePoster takes the frame the sender asked for, else the one with the most to see. Only that one is read in full.
 func (e *engine) choosePoster(posters []ffmpeg.Poster, pic transcode.VideoPicture) (raster.Frame, error) {

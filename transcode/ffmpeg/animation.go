@@ -43,7 +43,7 @@ func (t Tools) Animation(ctx context.Context, dir, out string, raw RawFrames, pl
 }
 
 func (r RawFrames) check(dir string, plan *transcode.VideoPlan) error {
-	if len(r.DelaysMS) == 0 || len(r.DelaysMS) > plan.Samples.Most || r.W < 1 || r.H < 1 {
+	if len(r.DelaysMS) == 0 || len(r.DelaysMS) > max(plan.Samples.Frames, plan.Samples.Most) || r.W < 1 || r.H < 1 {
 		return pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Animation", fmt.Errorf("%d frames of %d×%d", len(r.DelaysMS), r.W, r.H))
 	}
 	info, err := os.Stat(filepath.Join(dir, filepath.FromSlash(r.Path)))

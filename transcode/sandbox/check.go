@@ -54,7 +54,7 @@ func (resp Response) check(req Request) error {
 }
 
 func checkMedia(m pipeline.Media) error {
-	if m.Width < 0 || m.Height < 0 || m.Frames < 0 || m.Streams < 0 || m.DurationMS < 0 || m.BitRate < 0 {
+	if m.Width < 0 || m.Height < 0 || m.Frames < 0 || m.Plays < 0 || m.Streams < 0 || m.DurationMS < 0 || m.BitRate < 0 {
 		return crashed("identify answered a negative measure")
 	}
 	var names []string

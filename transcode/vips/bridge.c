@@ -28,7 +28,6 @@ static int load_file(const nf_source *s, VipsImage **out) {
 	case NF_JPEG: return vips_jpegload(s->path, out, "shrink", s->shrink, "autorotate", FALSE, "access", seq, "fail_on", s->fail_on, NULL);
 	case NF_PNG: return vips_pngload(s->path, out, "access", seq, "fail_on", s->fail_on, NULL);
 	case NF_WEBP: return vips_webpload(s->path, out, "page", 0, "n", s->all_pages ? -1 : 1, "scale", 1.0, "access", seq, "fail_on", s->fail_on, NULL);
-	case NF_GIF: return vips_gifload(s->path, out, "page", 0, "n", 1, "access", seq, "fail_on", s->fail_on, NULL);
 	case NF_HEIF: return vips_heifload(s->path, out, "page", 0, "n", 1, "thumbnail", FALSE, "access", seq, "fail_on", s->fail_on, NULL);
 	}
 	vips_error("ninefold", "no such loader");
@@ -36,6 +35,8 @@ static int load_file(const nf_source *s, VipsImage **out) {
 }
 
 int nf_load(const nf_source *s, VipsImage **out) {
+	if (s->buf && s->type == NF_GIF)
+		return vips_gifload_buffer(s->buf, s->len, out, "page", 0, "n", 1, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", s->fail_on, NULL);
 	if (s->buf)
 		return vips_heifload_buffer(s->buf, s->len, out, "page", 0, "n", 1, "thumbnail", FALSE, "access", VIPS_ACCESS_SEQUENTIAL,
 			"fail_on", s->fail_on, NULL);
@@ -263,6 +264,15 @@ int nf_opaque(VipsImage *in, int *opaque) {
 
 int nf_drop_alpha(VipsImage *in, VipsImage **out) { return vips_extract_band(in, out, 0, "n", in->Bands - 1, NULL); }
 int nf_rgba(VipsImage *in, VipsImage **out) { return vips_image_hasalpha(in) ? vips_copy(in, out, NULL) : vips_addalpha(in, out, NULL); }
+
+// The picture, which has four bands, at x, y of a canvas that is transparent around it.
+int nf_on_canvas(VipsImage *in, VipsImage **out, int x, int y, int w, int h) {
+	VipsArrayDouble *nothing = vips_array_double_newv(4, 0.0, 0.0, 0.0, 0.0);
+	int bad = vips_embed(in, out, x, y, w, h, "extend", VIPS_EXTEND_BACKGROUND, "background", nothing, NULL);
+	vips_area_unref(VIPS_AREA(nothing));
+	return bad;
+}
+
 int nf_blur(VipsImage *in, VipsImage **out, double sigma) { return vips_gaussblur(in, out, sigma, "min_ampl", 0.2, "precision", VIPS_PRECISION_INTEGER, NULL); }
 
 int nf_memory(VipsImage *in, VipsImage **out) {

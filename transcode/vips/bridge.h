@@ -46,6 +46,7 @@ int nf_flatten(VipsImage *in, VipsImage **out, double grey);
 int nf_opaque(VipsImage *in, int *opaque);
 int nf_drop_alpha(VipsImage *in, VipsImage **out);
 int nf_rgba(VipsImage *in, VipsImage **out);
+int nf_on_canvas(VipsImage *in, VipsImage **out, int x, int y, int w, int h);
 int nf_blur(VipsImage *in, VipsImage **out, double sigma);
 int nf_memory(VipsImage *in, VipsImage **out);
 int nf_from_memory(const void *data, size_t len, int w, int h, int bands, VipsImage **out);

@@ -17,7 +17,7 @@ const leastShare = 0.9
 func (r *renderer) decode(s source) error {
 	err := r.decodeAs(s, loading{failOn: failOnError})
 	if err == nil {
-		if s.typ == pipeline.TypePNG && !endsPNG(s.path) {
+		if (s.typ == pipeline.TypePNG || s.typ == pipeline.TypeAPNG) && !endsPNG(s.path) {
 			r.result.Part.Warnings = append(r.result.Part.Warnings, truncated(false, 1))
 		}
 		return nil
@@ -59,7 +59,7 @@ func partly(s source) (whole bool, share float64) {
 		if segs, _, err := walkJPEG(data); err != nil && firstPassWhole(segs) {
 			return true, 1
 		}
-	case pipeline.TypePNG.MIME:
+	case pipeline.TypePNG.MIME, pipeline.TypeAPNG.MIME:
 	default:
 		return false, 0
 	}

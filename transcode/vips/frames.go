@@ -23,6 +23,10 @@ func Frames(path string, t pipeline.Type, rawOut string, prof transcode.Profile)
 	if err := transcode.CheckLimits(m, prof); err != nil {
 		return 0, 0, nil, err
 	}
+	if m.Frames > maxRawFrames || int64(m.Width)*int64(m.Height)*int64(m.Frames) > maxRawPixels {
+		return 0, 0, nil, pipeline.Refuse(pipeline.CodeTooManyPixels, "the animation has %d frames of %d×%d; at most %d pixels in all as WebP, send it as a video",
+			m.Frames, m.Width, m.Height, maxRawPixels)
+	}
 	delaysMS, err = delays(path, m.Frames)
 	if err != nil {
 		return 0, 0, nil, asCorrupt("vips.Frames", err)
@@ -30,6 +34,12 @@ func Frames(path string, t pipeline.Type, rawOut string, prof transcode.Profile)
 	err = onThread(func() error { return writeFrames(source{path: path, typ: t}, m, rawOut) })
 	return m.Width, m.Height, delaysMS, err
 }
+
+// maxRawPixels is what fits into the largest file that an engine may write, 256 MiB, at four bytes each.
+const maxRawPixels = 64 << 20
+
+// maxRawFrames keeps the list of their times within one argument of a program, 128 KiB.
+const maxRawFrames = 4000
 
 func delays(path string, frames int) ([]int, error) {
 	data, err := readBounded(path)

@@ -251,6 +251,13 @@ func (p picture) rgba() (picture, error) {
 	return p.arena.own("alpha", bad, out)
 }
 
+// onCanvas lays a picture with alpha at x, y of a transparent canvas of w × h.
+func (p picture) onCanvas(x, y, w, h int) (picture, error) {
+	var out *C.VipsImage
+	bad := C.nf_on_canvas(p.c, &out, C.int(x), C.int(y), C.int(w), C.int(h))
+	return p.arena.own("canvas", bad, out)
+}
+
 // blur convolves with a gaussian; sigma in pixels.
 func (p picture) blur(sigma float64) (picture, error) {
 	var out *C.VipsImage

@@ -49,6 +49,13 @@ func readPNGColour(r io.ReaderAt) (c pngColour) {
 	return c
 }
 
+// chunkOf writes a chunk.
+func chunkOf(kind string, body []byte) []byte {
+	out := append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), kind...)
+	out = append(out, body...)
+	return binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(out[4:]))
+}
+
 // soundChunk compares a chunk, from its type on, with the checksum at its end.
 func soundChunk(b []byte) bool {
 	body := len(b) - 4

@@ -70,11 +70,12 @@ func apngStructure(s source, m *pipeline.Media) error {
 		return pipeline.Trouble(pipeline.CodeInternal, "vips.Probe", err)
 	}
 	defer f.Close()
-	m.Frames, err = apngFrames(f)
-	if err == nil && m.Frames < 1 {
-		return errPNG
+	a := readAPNG(f)
+	m.Frames = max(1, len(a.frames))
+	if m.Frames > 1 {
+		m.DurationMS, m.Plays = a.durationMS(), a.plays
 	}
-	return err
+	return nil
 }
 
 func gifStructure(s source, m *pipeline.Media) error {
@@ -86,15 +87,15 @@ func gifStructure(s source, m *pipeline.Media) error {
 	if err != nil {
 		return err
 	}
-	if g.frames == 0 {
+	if len(g.frames) == 0 {
 		return errors.New("a GIF without a frame")
 	}
 	if g.spills() {
 		return errors.New("a GIF with a frame far beyond its canvas")
 	}
-	m.Frames = g.frames
-	if g.frames > 1 {
-		m.DurationMS, m.Width, m.Height = g.durationMS, g.width, g.height
+	m.Frames = len(g.frames)
+	if m.Frames > 1 {
+		m.DurationMS, m.Width, m.Height, m.Plays = g.durationMS(), g.width, g.height, g.plays
 	}
 	return nil
 }
@@ -114,6 +115,7 @@ func webpStructure(s source, m *pipeline.Media) error {
 		for _, d := range delays {
 			m.DurationMS += int64(d)
 		}
+		m.Plays = webpPlays(chunks)
 	}
 	return nil
 }
@@ -166,7 +168,7 @@ func header(s source, m *pipeline.Media) error {
 		w, h = h, w
 	}
 	m.Width, m.Height = max(m.Width, w), max(m.Height, h) // an animation's canvas, which another decoder will obey, may be larger
-	if s.typ == pipeline.TypeGIF || s.typ == pipeline.TypeWebP {
+	if s.typ == pipeline.TypeWebP {
 		m.Frames = max(m.Frames, p.pages())
 	}
 	return nil

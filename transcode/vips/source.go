@@ -64,6 +64,9 @@ func (s source) open(a *arena, l loading) (picture, error) {
 	if ld.kind == C.NF_HEIF {
 		return s.openHEIF(a, ld, l)
 	}
+	if ld.kind == C.NF_GIF {
+		return s.openGIF(a, ld, l)
+	}
 	return s.load(a, ld, l, nil)
 }
 

@@ -94,6 +94,16 @@ func webpDelays(chunks []webpChunk) []int {
 	return out
 }
 
+// webpPlays is how often an animation is meant to be shown, 0 = for ever.
+func webpPlays(chunks []webpChunk) int {
+	for _, c := range chunks {
+		if c.id == "ANIM" && len(c.body) >= 6 {
+			return int(binary.LittleEndian.Uint16(c.body[4:]))
+		}
+	}
+	return 0
+}
+
 // pictureOnly rewrites a WebP with its picture and nothing else: libvips 8.14 adds an Exif chunk of its own even when told to strip.
 // A file with no alpha chunk needs no extended header.
 func pictureOnly(data []byte) ([]byte, error) {

@@ -1,0 +1,242 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"image"
+	"image/color"
+	"image/gif"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/transcode"
+)
+
+// animated takes a file through the engine as a session does: identify, plan, render, verify.
+func animated(t *testing.T, data []byte) (dir string, m pipeline.Media, r *pipeline.Rendered) {
+	t.Helper()
+	typ, ok := pipeline.Sniff(data[:min(len(data), pipeline.SniffLen)])
+	if !ok {
+		t.Fatal("a file of no type")
+	}
+	dir = t.TempDir()
+	f := pipeline.File{Path: "source" + typ.Ext, Type: typ, Size: int64(len(data))}
+	if err := os.WriteFile(filepath.Join(dir, f.Path), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e, err := newEngine()
+	if err != nil {
+		t.Skip(err)
+	}
+	e.Dir = dir
+	if m, err = e.Identify(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	plan, err := transcode.NewPlan(pipeline.Item{ID: "i", Kind: pipeline.KindAuto}, m, transcode.DefaultProfile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err = e.Render(t.Context(), f, plan, "out", func(float64) {}); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Verify(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	return dir, m, r
+}
+
+// frameCount is how many frames the delivered video has, without the one that lets the last stand.
+func frameCount(t *testing.T, dir string, r *pipeline.Rendered) int {
+	t.Helper()
+	out, err := exec.Command("ffprobe", "-v", "error", "-count_frames", "-select_streams", "v:0", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0",
+		filepath.Join(dir, r.Part.Renditions[0].Path)).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(strings.Trim(strings.TrimSpace(string(out)), ","))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n - 1
+}
+
+// pixelAt is one pixel of the delivered video at a moment.
+func pixelAt(t *testing.T, dir string, r *pipeline.Rendered, atMS, x, y int) [3]float64 {
+	t.Helper()
+	out, err := exec.Command("ffmpeg", "-v", "error", "-i", filepath.Join(dir, r.Part.Renditions[0].Path), "-vf",
+		"select='lte(t,"+strconv.FormatFloat(float64(atMS)/1000, 'f', 3, 64)+")',crop=1:1:"+strconv.Itoa(x)+":"+strconv.Itoa(y)+":exact=1,format=rgb24",
+		"-fps_mode", "passthrough", "-f", "rawvideo", "-").Output()
+	if err != nil || len(out) < 3 {
+		t.Fatal(len(out), err)
+	}
+	p := out[len(out)-3:]
+	return [3]float64{float64(p[0]), float64(p[1]), float64(p[2])}
+}
+
+// near is how far a colour may be after one lossy encoding, of 255.
+const near = 24
+
+func wantColour(t *testing.T, what string, got, want [3]float64) {
+	t.Helper()
+	for i := range got {
+		if math.Abs(got[i]-want[i]) > near {
+			t.Errorf("%s is %v, want %v", what, got, want)
+			return
+		}
+	}
+}
+
+var white = [3]float64{255, 255, 255}
+
+// The background colour of a GIF is never painted; what is not covered, and what is taken away, is transparent and lies on white.
+func TestGIFBackground(t *testing.T) {
+	t.Parallel()
+	read := func(name string) []byte {
+		data, err := os.ReadFile("../../../shared/faults/09-gif-background/" + name)
+		if err != nil {
+			t.Skipf("the fault %s is absent: %v", name, err)
+		}
+		return data
+	}
+	for _, name := range []string{"bg-dispose.gif", "bg-dispose-tr.gif"} {
+		dir, _, r := animated(t, read(name))
+		wantColour(t, name+": the hole", pixelAt(t, dir, r, 700, 60, 40), white)
+	}
+	dir, _, r := animated(t, read("bg-one.gif"))
+	for _, x := range r.Part.Renditions {
+		if x.Name != "display" || x.MIME != "image/jpeg" {
+			continue
+		}
+		out, err := exec.Command("ffmpeg", "-v", "error", "-i", filepath.Join(dir, x.Path), "-vf", "crop=1:1:4:4,format=rgb24", "-f", "rawvideo", "-").Output()
+		if err != nil || len(out) != 3 {
+			t.Fatal(err)
+		}
+		wantColour(t, "bg-one.gif: the corner", [3]float64{float64(out[0]), float64(out[1]), float64(out[2])}, white)
+	}
+	_, m, r := animated(t, read("screen0.gif"))
+	if m.Width != 96 || m.Height != 64 || r.Part.Width != 96 {
+		t.Errorf("a screen of 0×0 came out as %d×%d", m.Width, m.Height)
+	}
+}
+
+// gifOf has frames of w × h in turning colours, partial ones where part is set, a palette whose entry 1 is the background.
+func gifOf(t *testing.T, frames, w, h, delay, loop int, part bool) []byte {
+	t.Helper()
+	pal := color.Palette{color.RGBA{0, 0, 0, 255}, color.RGBA{255, 0, 0, 255}, color.RGBA{0, 255, 0, 255}, color.RGBA{0, 0, 255, 255}}
+	anim := &gif.GIF{Config: image.Config{ColorModel: pal, Width: w, Height: h}, BackgroundIndex: 1, LoopCount: loop}
+	for i := range frames {
+		area := image.Rect(0, 0, w, h)
+		if part {
+			area = image.Rect(w/4, h/4, w*3/4, h*3/4)
+		}
+		img := image.NewPaletted(area, pal)
+		for p := range img.Pix {
+			img.Pix[p] = uint8(2 + i%2)
+		}
+		anim.Image, anim.Delay, anim.Disposal = append(anim.Image, img), append(anim.Delay, delay), append(anim.Disposal, gif.DisposalBackground)
+	}
+	var out bytes.Buffer
+	if err := gif.EncodeAll(&out, anim); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func TestPartialFirstFrame(t *testing.T) {
+	t.Parallel()
+	dir, _, r := animated(t, gifOf(t, 3, 96, 64, 30, 0, true))
+	wantColour(t, "outside the frames", pixelAt(t, dir, r, 100, 4, 4), white)
+	wantColour(t, "inside the frames", pixelAt(t, dir, r, 100, 48, 32), [3]float64{0, 255, 0})
+}
+
+// An everyday animation is as long as a video may be; every frame is delivered and looked at.
+func TestLongGIF(t *testing.T) {
+	t.Parallel()
+	dir, m, r := animated(t, gifOf(t, 380, 118, 74, 4, 0, false))
+	if m.Frames != 380 || frameCount(t, dir, r) != 380 || len(r.Samples) != 380 || r.Planned != 380 {
+		t.Errorf("%d frames counted, %d delivered, %d of %d looked at", m.Frames, frameCount(t, dir, r), len(r.Samples), r.Planned)
+	}
+	if d := r.Part.DurationMS; d < 15_150 || d > 15_250 {
+		t.Errorf("it lasts %d ms, want 15200", d)
+	}
+}
+
+// A second GIF behind the first one's trailer is neither counted nor decoded.
+func TestFramesBehindTheTrailer(t *testing.T) {
+	t.Parallel()
+	one, two := gifOf(t, 3, 64, 48, 10, 0, false), gifOf(t, 40, 64, 48, 10, 0, false)
+	behind := append(append([]byte{}, one...), two[13+12:]...)
+	dir, m, r := animated(t, append(behind, two...))
+	if n := frameCount(t, dir, r); m.Frames != 3 || n != 3 || len(r.Samples) != 3 {
+		t.Errorf("%d counted, %d delivered, %d looked at; want 3", m.Frames, n, len(r.Samples))
+	}
+}
+
+// A GIF that is meant to stop says so.
+func TestPlays(t *testing.T) {
+	t.Parallel()
+	for loop, want := range map[int]int{-1: 1, 0: 0, 2: 3} {
+		if _, _, r := animated(t, gifOf(t, 2, 64, 48, 10, loop, false)); r.Part.Plays != want {
+			t.Errorf("loop %d: plays %d, want %d", loop, r.Part.Plays, want)
+		}
+	}
+}
+
+// apngOf has ffmpeg make an APNG of five frames.
+func apngOf(t *testing.T, plays string) []byte {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "a.png")
+	if msg, err := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=64x48:r=5:d=1", "-f", "apng", "-plays", plays, out).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, msg)
+	}
+	data, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// named changes how many frames the animation claims to have.
+func named(data []byte, n uint32) []byte {
+	data = bytes.Clone(data)
+	at := bytes.Index(data, []byte("acTL"))
+	binary.BigEndian.PutUint32(data[at+4:], n)
+	binary.BigEndian.PutUint32(data[at+12:], crcOf(data[at:at+12]))
+	return data
+}
+
+func crcOf(b []byte) uint32 {
+	crc := ^uint32(0)
+	for _, v := range b {
+		crc ^= uint32(v)
+		for range 8 {
+			crc = crc>>1 ^ 0xedb88320&-(crc&1)
+		}
+	}
+	return ^crc
+}
+
+// An APNG shows no frame beyond those that it names, and one whose chunks are not valid is the still picture.
+func TestAPNGCounts(t *testing.T) {
+	t.Parallel()
+	whole := apngOf(t, "1")
+	dir, m, r := animated(t, named(whole, 2))
+	if n := frameCount(t, dir, r); m.Frames != 2 || n != 2 || len(r.Samples) != 2 || r.Part.Plays != 1 {
+		t.Errorf("named 2: %d counted, %d delivered, %d looked at, plays %d", m.Frames, n, len(r.Samples), r.Part.Plays)
+	}
+	swapped := bytes.Replace(bytes.Clone(whole), []byte("fdAT"), []byte("xdAT"), 1)
+	for name, data := range map[string][]byte{
+		"none": named(whole, 0), "too many": named(whole, 2147483649), "more than there are": named(whole, 6), "a frame without pixels": swapped,
+	} {
+		_, m, r := animated(t, data)
+		if m.Animated || r.Part.Kind != pipeline.KindPhoto || r.Part.Width != 64 || len(r.Part.Warnings) > 0 {
+			t.Errorf("%s: %+v, %v", name, m, r.Part.Warnings)
+		}
+	}
+}
