@@ -78,6 +78,9 @@ func imageSource(f pipeline.File, plan *transcode.VideoPlan) source {
 		opts["default_fps"], opts["max_fps"] = 1000/shownDelayMS, 1000/shortDelayMS-1
 	}
 	v := Input(f, opts).Get(strconv.Itoa(plan.VideoIndex)).Filter("settb", ff.Args{"1/1000"})
+	if n := plan.Samples.Frames; n > 0 {
+		v = selected(v, fmt.Sprintf("lt(n,%d)", n)) // what comes beyond was not counted
+	}
 	return source{picture: earlier(v, plan)}
 }
 

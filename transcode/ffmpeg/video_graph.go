@@ -299,9 +299,6 @@ func (g *graph) playback(v *ff.Stream, plan *transcode.VideoPlan, sound *ff.Stre
 	streams, opts := encoded(v, plan.Encode, sound, plan.Time)
 	if plan.Samples.All {
 		opts["t"] = seconds(plan.Time.ReadMS())
-		if n := plan.Samples.Frames; n > 0 {
-			opts["frames:v"] = n + 1 // one more may end the last; what comes beyond was not counted
-		}
 	}
 	return ff.Output(streams, g.out+"/"+playbackName, opts)
 }
