@@ -39,14 +39,17 @@ func checkAnimation(m pipeline.Media, prof Profile) error {
 	if err := checkPicture(m, p); err != nil {
 		return err
 	}
-	if m.DurationMS > prof.Video.MaxMS+LimitGraceMS {
-		return tooLong(m.DurationMS, prof.Video.MaxMS)
+	if err := checkFrames(m, p); err != nil {
+		return err
 	}
 	if int64(m.Width)*int64(m.Height) > p.MaxFramePixels/int64(max(1, m.Frames)) {
 		return pipeline.Refuse(pipeline.CodeTooManyPixels, "the animation has %d frames of %d×%d; at most %d pixels in all, scale it down or cut it",
 			m.Frames, m.Width, m.Height, p.MaxFramePixels)
 	}
-	return checkFrames(m, p)
+	if m.DurationMS > prof.Video.MaxMS+LimitGraceMS {
+		return tooLong(m.DurationMS, prof.Video.MaxMS)
+	}
+	return nil
 }
 
 // checkFrames bounds what tiny pictures could still make of a budget of pixels: more of them a second than anybody sees.
