@@ -61,13 +61,13 @@ func TestBombsAreRefusedByHeader(t *testing.T) {
 		data []byte
 		code pipeline.Code
 	}{
-		"PNG of 64k × 64k":          {hugePNG(), pipeline.CodeTooManyPixels},
-		"AVIF of 17,000²":           {hugeAVIF(t), pipeline.CodeTooManyPixels},
-		"GIF of 10,000 frames":      {gifOf(10_000, 16, 16, 16, 16), pipeline.CodeTooManyPixels},
-		"GIF frame off its canvas":  {gifOf(1, 16, 16, 65535, 65535), pipeline.CodeCorrupt},
-		"GIF canvas of 65,535²":     {gifOf(2, 65535, 65535, 1, 1), pipeline.CodeTooManyPixels},
-		"JPEG of 65,500²":           {hugeJPEG(t), pipeline.CodeTooManyPixels},
-		"GIF of 1,001 large ones":   {gifOf(1001, 1000, 1000, 1000, 1000), pipeline.CodeTooManyPixels},
+		"PNG of 64k × 64k":         {hugePNG(), pipeline.CodeTooManyPixels},
+		"AVIF of 17,000²":          {hugeAVIF(t), pipeline.CodeTooManyPixels},
+		"GIF of 10,000 frames":     {gifOf(10_000, 16, 16, 16, 16), pipeline.CodeTooManyPixels},
+		"GIF frame off its canvas": {gifOf(1, 16, 16, 65535, 65535), pipeline.CodeCorrupt},
+		"GIF canvas of 65,535²":    {gifOf(2, 65535, 65535, 1, 1), pipeline.CodeTooManyPixels},
+		"JPEG of 65,500²":          {hugeJPEG(t), pipeline.CodeTooManyPixels},
+		"GIF of 1,001 large ones":  {gifOf(1001, 1000, 1000, 1000, 1000), pipeline.CodeTooManyPixels},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, f := staged(t, c.data)
