@@ -67,7 +67,7 @@ func (r RawFrames) source(plan *transcode.VideoPlan) source {
 }
 
 // imageSource opens a GIF or APNG, once round. A file without delays, or with delays of less than 10 ms, is shown as browsers
-// show it; ffmpeg does so by itself for GIF.
+// show it. For GIF ffmpeg did so by itself up to version 6, whatever the file says; 7 does it for a delay of 0 only.
 func imageSource(f pipeline.File, plan *transcode.VideoPlan) source {
 	opts := ff.KwArgs{}
 	switch f.Type.Demuxer {
@@ -78,10 +78,18 @@ func imageSource(f pipeline.File, plan *transcode.VideoPlan) source {
 		opts["default_fps"], opts["max_fps"] = 1000/shownDelayMS, 1000/shortDelayMS-1
 	}
 	v := Input(f, opts).Get(strconv.Itoa(plan.VideoIndex)).Filter("settb", ff.Args{"1/1000"})
+	if f.Type.Demuxer == pipeline.TypeGIF.Demuxer {
+		v = v.Filter("setpts", ff.Args{gifClock()})
+	}
 	if n := plan.Samples.Frames; n > 0 {
 		v = selected(v, fmt.Sprintf("lt(n,%d)", n)) // what comes beyond was not counted
 	}
 	return source{picture: earlier(v, plan)}
+}
+
+// gifClock has a frame stand for shownDelayMS where the next one comes shortDelayMS after it, or sooner.
+func gifClock() string {
+	return fmt.Sprintf("if(eq(N,0),0,PREV_OUTPTS+if(lte(PTS-PREV_INPTS,%d),%d,PTS-PREV_INPTS))", shortDelayMS, shownDelayMS)
 }
 
 // earlier makes an animation begin at its trim. Neither format can be searched, and the frame that stands when the trim begins came
