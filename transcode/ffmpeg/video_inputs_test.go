@@ -44,7 +44,7 @@ func TestInputsOfPhonesAndBrowsers(t *testing.T) {
 		"timecode.mov":     {slices.Concat(both, x264, []string{"-timecode", "01:00:00:00", "-write_tmcd", "1"}), 320, 180, 1000, true, 0},
 		"av1.mp4":          {slices.Concat(both, []string{"-vf", "scale=64:64,setsar=1", "-pix_fmt", "yuv420p", "-c:v", "libsvtav1", "-preset", "12", "-c:a", "aac"}), 64, 64, 1000, true, 0},
 		"tall.mp4":         {slices.Concat(both, []string{"-vf", "scale=90:320,setsar=1"}, x264), 90, 320, 1000, true, 0},
-		"covered.mp4":      {slices.Concat(both, []string{"-f", "lavfi", "-i", "color=red:s=64x64:d=0.1", "-map", "0", "-map", "1", "-map", "2", "-c:v:1", "mjpeg", "-frames:v:1", "1", "-disposition:v:1", "attached_pic", "-c:v:0", "libx264", "-pix_fmt:v:0", "yuv420p", "-c:a", "aac"}), 320, 180, 1000, true, 0},
+		"covered.mp4":      {slices.Concat(both, []string{"-f", "lavfi", "-i", "color=red:s=64x64:r=1:d=1", "-map", "0", "-map", "1", "-map", "2", "-c:v:1", "mjpeg", "-disposition:v:1", "attached_pic", "-c:v:0", "libx264", "-pix_fmt:v:0", "yuv420p", "-c:a", "aac"}), 320, 180, 1000, true, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
