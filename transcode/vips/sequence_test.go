@@ -60,3 +60,18 @@ func TestStillBesideASequence(t *testing.T) {
 		t.Errorf("probed %+v", r.media)
 	}
 }
+
+// The picture beside a sequence is a photo of its own where the sequence cannot be played, and says so.
+func TestPictureInPlaceOfASequence(t *testing.T) {
+	t.Parallel()
+	data := avifSequence(t)
+	dir, f := staged(t, data)
+	m, err := ProbeStill(filepath.Join(dir, f.Path), f.Type)
+	if err != nil || m.Animated || m.Kind != pipeline.KindPhoto || m.Width != 96 || m.Height != 64 {
+		t.Fatalf("probed %+v, %v", m, err)
+	}
+	r, err := processAs(t, dir, f, m)
+	if err != nil || len(r.Part.Warnings) != 1 || r.Part.Warnings[0] != stillOnly {
+		t.Errorf("%v, %+v", err, r.Rendered)
+	}
+}
