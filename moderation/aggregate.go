@@ -7,13 +7,8 @@ import (
 	"github.com/ninefold/ninefold/pipeline"
 )
 
-// The numbers of aggregation, from moderation.md section 2.
-const (
-	// PairWindowMS is how near two frames at or above Low must be to count as one at High, milliseconds.
-	PairWindowMS = 3000
-	// MinCoverage is the share of the planned frames that must be scored; below it a scan is partial.
-	MinCoverage = 0.8
-)
+// PairWindowMS is how near two frames at or above Low must be to count as one at High, milliseconds.
+const PairWindowMS = 3000
 
 // Frame is one scored picture: a photo, or a frame of a video or animation.
 type Frame struct {
@@ -22,31 +17,51 @@ type Frame struct {
 	Raw    map[string]float64 // the model's own classes
 }
 
-// Aggregate sums frames up to the facts of one item, of which planned frames were to be looked at.
+// Aggregate sums frames, scored for in, up to the facts of one item.
 //
 //  1. A category is reached when one frame's score is at least High, or two frames' within PairWindowMS are at least Low. Means and
 //     shares of frames are not asked: they hide a second of nudity in a minute of video.
-//  2. Every frame counts alike. A black, uniform or repeated one covers its moment and takes nothing from the others.
-//  3. A frame whose scores are no probabilities was not scored. Too few scored frames are partial, and what is not known to be explicit
-//     is then unknown; none at all is unavailable.
-//  4. One frame of one planned is a still picture: it has no FrameFacts.
-func Aggregate(frames []Frame, planned int, t Thresholds) pipeline.Facts {
-	planned = max(planned, len(frames))
+//  2. A frame whose scores are no probabilities was not scored; none at all is unavailable.
+//  3. The coverage is the lower of frames and displayed time. Below 1 the facts are partial, and what is not known to be explicit is
+//     unknown: a client may show what nobody has judged.
+//  4. What does not move has no FrameFacts.
+func Aggregate(frames []Frame, in pipeline.ScreenInput, t Thresholds) pipeline.Facts {
+	all := len(frames)
 	frames = scored(frames)
 	if len(frames) == 0 {
 		return unavailable(nil)
 	}
 	worst := worstFrame(frames, t)
-	facts := pipeline.Facts{Status: pipeline.Scored, Level: level(frames, t), Scores: maxima(frames), Raw: probabilities(worst.Raw)}
-	if planned > 1 {
-		facts.Frames = frameFacts(frames, planned, t)
+	facts := pipeline.Facts{
+		Status: pipeline.Scored, Level: level(frames, t), Scores: maxima(frames), Raw: probabilities(worst.Raw),
+		Coverage: coverage(in), UnseenMS: in.ShownMS - in.CoveredMS, UnseenFrames: in.Frames - in.Covered,
+		Evidence: &pipeline.Evidence{
+			Renditions: append([]string{}, in.Renditions...), Judge: pipeline.JudgeVersion, Frames: in.Covered, Scored: in.Scored, CoveredMS: in.CoveredMS,
+		},
 	}
-	if float64(len(frames)) < MinCoverage*float64(planned) {
+	if in.ShownMS > 0 || in.Frames > 1 && manyMoments(frames) {
+		facts.Frames = frameFacts(frames, in, t)
+	}
+	if len(frames) < all || len(frames) < len(in.Samples) || !facts.Complete() {
 		facts.Status = pipeline.PartScored
 		facts.Level = LevelOf(facts)
 	}
 	return facts
 }
+
+// coverage is the share of what is delivered that was scored or is like something scored, 0 to 1.
+func coverage(in pipeline.ScreenInput) float64 {
+	if in.Frames == 0 {
+		return 0
+	}
+	share := float64(in.Covered) / float64(in.Frames)
+	if in.ShownMS > 0 {
+		share = min(share, float64(in.CoveredMS)/float64(in.ShownMS))
+	}
+	return share
+}
+
+func manyMoments(frames []Frame) bool { return frames[0].AtMS != frames[len(frames)-1].AtMS }
 
 // unavailable is what is known when nothing could be found out.
 func unavailable(model *pipeline.ModelRef) pipeline.Facts {
@@ -153,11 +168,10 @@ func probabilities(raw map[string]float64) map[string]float64 {
 	return out
 }
 
-func frameFacts(frames []Frame, planned int, t Thresholds) *pipeline.FrameFacts {
+func frameFacts(frames []Frame, in pipeline.ScreenInput, t Thresholds) *pipeline.FrameFacts {
 	ff := &pipeline.FrameFacts{
-		Planned: planned, Scored: len(frames), Segments: segments(frames, t),
-		Coverage: float64(len(frames)) / float64(planned), MinDetectableMS: largestGap(frames),
-		Timeline: timeline(frames),
+		Planned: in.Scored, Scored: in.Scored, Segments: segments(frames, t),
+		Coverage: coverage(in), MinDetectableMS: in.LongestMS, Timeline: timeline(frames),
 	}
 	best := -1.0
 	for _, f := range frames {
@@ -166,15 +180,6 @@ func frameFacts(frames []Frame, planned int, t Thresholds) *pipeline.FrameFacts 
 		}
 	}
 	return ff
-}
-
-// largestGap is the longest stretch that no scored frame falls into, from the beginning on; whatever lasts longer is met by a frame.
-func largestGap(frames []Frame) int64 {
-	gap, last := int64(0), int64(0)
-	for _, f := range frames {
-		gap, last = max(gap, f.AtMS-last), f.AtMS
-	}
-	return gap
 }
 
 // segments joins the frames at or above Low that lie within PairWindowMS of each other. A segment runs from its first frame to its last.

@@ -30,11 +30,17 @@ func plain(n int) []Frame {
 
 func with(frames []Frame, more ...Frame) []Frame { return append(frames, more...) }
 
+// input is a look at delivered frames, of which as many are covered as there are frames with scores.
+func input(frames []Frame, delivered int) pipeline.ScreenInput {
+	n := len(frames)
+	return pipeline.ScreenInput{Samples: make([]pipeline.Sample, n), Frames: max(delivered, n), Scored: n, Covered: n}
+}
+
 func TestAggregateLevel(t *testing.T) {
 	tests := []struct {
 		name    string
 		frames  []Frame
-		planned int
+		planned int // delivered frames
 		level   pipeline.Level
 		status  pipeline.FactsStatus
 	}{
@@ -52,20 +58,20 @@ func TestAggregateLevel(t *testing.T) {
 		{"two drawn lows", with(plain(60), at(5_100, 0, 0.5, 0), at(6_100, 0, 0.5, 0)), 62, pipeline.LevelDrawn, pipeline.Scored},
 		{"two suggestive lows", with(plain(60), at(5_100, 0, 0, 0.6), at(6_100, 0, 0, 0.6)), 62, pipeline.LevelSuggestive, pipeline.Scored},
 		{"lows of different categories do not add up", with(plain(60), at(5_100, 0.5, 0, 0), at(6_100, 0, 0.6, 0)), 62, pipeline.LevelClear, pipeline.Scored},
-		{"four fifths covered", plain(8), 10, pipeline.LevelClear, pipeline.Scored},
-		{"less than four fifths covered", plain(79), 100, pipeline.LevelUnknown, pipeline.PartScored},
+		{"all covered", plain(10), 10, pipeline.LevelClear, pipeline.Scored},
+		{"all but one covered", plain(99), 100, pipeline.LevelUnknown, pipeline.PartScored},
 		{"partial and drawn stays unknown", with(plain(4), at(100, 0, 0.9, 0)), 100, pipeline.LevelUnknown, pipeline.PartScored},
 		{"partial and explicit stays explicit", with(plain(4), at(100, 0.9, 0, 0)), 100, pipeline.LevelExplicit, pipeline.PartScored},
 		{"no frame", nil, 10, pipeline.LevelUnknown, pipeline.Unavailable},
-		{"no frame, none planned", nil, 0, pipeline.LevelUnknown, pipeline.Unavailable},
-		{"nothing planned, one given", plain(1), 0, pipeline.LevelClear, pipeline.Scored},
-		{"more than planned", plain(10), 3, pipeline.LevelClear, pipeline.Scored},
+		{"no frame, none delivered", nil, 0, pipeline.LevelUnknown, pipeline.Unavailable},
+		{"one", plain(1), 0, pipeline.LevelClear, pipeline.Scored},
+		{"ten, said to be three", plain(10), 3, pipeline.LevelClear, pipeline.Scored},
 		{"only NaN", []Frame{at(0, math.NaN(), 0, 0)}, 1, pipeline.LevelUnknown, pipeline.Unavailable},
 		{"NaN frames are not covered", with(plain(7), at(1, math.NaN(), 0, 0), at(2, 0, math.Inf(1), 0), at(3, 0, 0, -1)), 10, pipeline.LevelUnknown, pipeline.PartScored},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := Aggregate(tt.frames, tt.planned, testThresholds)
+			got := Aggregate(tt.frames, input(tt.frames, tt.planned), testThresholds)
 			if got.Level != tt.level || got.Status != tt.status {
 				t.Fatalf("got %s %s, want %s %s", got.Status, got.Level, tt.status, tt.level)
 			}
@@ -83,14 +89,14 @@ func TestAggregateLevel(t *testing.T) {
 func TestAggregateDilution(t *testing.T) {
 	black := at(0, 0, 0, 0)
 	for _, clip := range [][]Frame{{at(500, 0.85, 0, 0)}, {at(500, 0.45, 0, 0), at(2500, 0.45, 0, 0)}, {at(500, 0, 0.75, 0)}, {at(500, 0, 0, 0.95)}} {
-		want := Aggregate(clip, len(clip), testThresholds).Level
+		want := Aggregate(clip, input(clip, 0), testThresholds).Level
 		for _, n := range []int{1, 10, 1000} {
 			diluted := append([]Frame{}, clip...)
 			for i := range n {
 				black.AtMS = int64(i) * 3000 / int64(n)
 				diluted = append(diluted, black)
 			}
-			got := Aggregate(diluted, len(diluted), testThresholds)
+			got := Aggregate(diluted, input(diluted, 0), testThresholds)
 			if got.Level != want || got.Frames.Coverage != 1 {
 				t.Errorf("%d black frames: %s at coverage %v, want %s at 1", n, got.Level, got.Frames.Coverage, want)
 			}
@@ -107,12 +113,12 @@ func TestAggregateMonotone(t *testing.T) {
 		for i := range frames {
 			frames[i] = at(rnd.Int64N(12_000), score(), score(), score())
 		}
-		before := Aggregate(frames, len(frames), testThresholds)
+		before := Aggregate(frames, input(frames, 0), testThresholds)
 		f := &frames[rnd.IntN(len(frames))]
 		for _, s := range []*float64{&f.Scores.Explicit, &f.Scores.Drawn, &f.Scores.Suggestive} {
 			*s = min(1, *s+rnd.Float64()/2)
 		}
-		if after := Aggregate(frames, len(frames), testThresholds); levelRank(after.Level) < levelRank(before.Level) {
+		if after := Aggregate(frames, input(frames, 0), testThresholds); levelRank(after.Level) < levelRank(before.Level) {
 			t.Fatalf("%v: %s became %s", frames, before.Level, after.Level)
 		}
 	}
@@ -122,9 +128,11 @@ func TestAggregateFrameFacts(t *testing.T) {
 	frames := []Frame{
 		at(400, 0.1, 0, 0), at(1000, 0.5, 0.9, 0), at(1500, 0.1, 0, 0), at(2600, 0.2, 0, 0.65), at(6000, 0.1, 0, 0), at(9100, 0.6, 0, 0), at(9600, 0.1, 0, 0),
 	}
-	got := Aggregate(frames, 8, testThresholds)
+	in := input(frames, 7)
+	in.Frames, in.Covered, in.ShownMS, in.CoveredMS = 300, 300, 10_000, 10_000
+	got := Aggregate(frames, in, testThresholds)
 	want := &pipeline.FrameFacts{
-		Planned: 8, Scored: 7, MaxAtMS: 9100, Coverage: 0.875, MinDetectableMS: 3400,
+		Planned: 7, Scored: 7, MaxAtMS: 9100, Coverage: 1, MinDetectableMS: 0,
 		Segments: []pipeline.Segment{
 			{StartMS: 1000, EndMS: 2600, Level: pipeline.LevelExplicit}, {StartMS: 9100, EndMS: 9100, Level: pipeline.LevelExplicit},
 		},
@@ -141,12 +149,32 @@ func TestAggregateFrameFacts(t *testing.T) {
 	}
 }
 
+// TestAggregateCoverage: the lower of frames and time counts, and what is unseen is said.
+func TestAggregateCoverage(t *testing.T) {
+	in := pipeline.ScreenInput{Frames: 100, Scored: 4, Covered: 90, ShownMS: 1000, CoveredMS: 950, LongestMS: 40, Renditions: []string{"a"}}
+	got := Aggregate(plain(4), in, testThresholds)
+	if got.Coverage != 0.9 || got.UnseenFrames != 10 || got.UnseenMS != 50 || got.Status != pipeline.PartScored || got.Level != pipeline.LevelUnknown {
+		t.Errorf("nine frames in ten: %+v", got)
+	}
+	if got.Frames.MinDetectableMS != 40 || got.Evidence.Frames != 90 || got.Evidence.Scored != 4 || got.Evidence.Judge != pipeline.JudgeVersion {
+		t.Errorf("frames %+v, evidence %+v", got.Frames, got.Evidence)
+	}
+	in.Covered, in.CoveredMS = 100, 400
+	if got := Aggregate(plain(4), in, testThresholds); got.Coverage != 0.4 || got.Level != pipeline.LevelUnknown {
+		t.Errorf("all frames, and 400 of 1000 ms: %+v", got)
+	}
+	in.CoveredMS = 1000
+	if got := Aggregate(plain(4), in, testThresholds); got.Coverage != 1 || got.Level != pipeline.LevelClear || got.Status != pipeline.Scored {
+		t.Errorf("all frames and all the time: %+v", got)
+	}
+}
+
 func TestAggregateStill(t *testing.T) {
-	got := Aggregate([]Frame{at(0, 0.1, 0, 0)}, 1, testThresholds)
+	got := Aggregate(plain(1), input(plain(1), 1), testThresholds)
 	if got.Frames != nil {
 		t.Errorf("a photo has frames %+v", got.Frames)
 	}
-	clip := Aggregate(plain(2), 2, testThresholds)
+	clip := Aggregate(plain(2), input(plain(2), 2), testThresholds)
 	if clip.Frames == nil || clip.Frames.Segments == nil {
 		t.Errorf("a clip has frames %+v, want some with an empty list of segments", clip.Frames)
 	}
@@ -155,7 +183,7 @@ func TestAggregateStill(t *testing.T) {
 // TestAggregateUntold: a model that cannot tell a category has no bounds for it, which are not bounds of 0.
 func TestAggregateUntold(t *testing.T) {
 	only := Thresholds{Explicit: testThresholds.Explicit}
-	if got := Aggregate(plain(5), 5, only); got.Level != pipeline.LevelClear || len(got.Frames.Segments) != 0 {
+	if got := Aggregate(plain(5), input(plain(5), 5), only); got.Level != pipeline.LevelClear || len(got.Frames.Segments) != 0 {
 		t.Errorf("got %s with segments %v", got.Level, got.Frames.Segments)
 	}
 }
@@ -163,7 +191,7 @@ func TestAggregateUntold(t *testing.T) {
 func TestAggregateRaw(t *testing.T) {
 	f := at(0, 0.1, 0, 0)
 	f.Raw = map[string]float64{"porn": 1.000004, "neutral": -1e-7, "sexy": math.NaN()}
-	got := Aggregate([]Frame{f}, 1, testThresholds)
+	got := Aggregate([]Frame{f}, input([]Frame{f}, 1), testThresholds)
 	if want := map[string]float64{"porn": 1, "neutral": 0}; !reflect.DeepEqual(got.Raw, want) {
 		t.Errorf("raw %v, want %v", got.Raw, want)
 	}

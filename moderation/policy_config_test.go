@@ -124,7 +124,7 @@ func TestScreenByPolicy(t *testing.T) {
 	s := newScreener(t, &markClassifier{}, func(c *ScreenConfig) {
 		c.Thresholds.Explicit = &Threshold{Low: 0.4, High: 0.5}
 	})
-	got, err := s.Screen(t.Context(), ws, pipeline.Looks{Samples: samples, Planned: 1})
+	got, err := s.Screen(t.Context(), ws, seen(samples, 1))
 	if err != nil || got.Level != pipeline.LevelExplicit || !strings.HasPrefix(got.Model.Thresholds, "explicit=0.4:0.5 ") || *got.Model != s.Model() {
 		t.Errorf("%+v %v, want explicit by the policy's bounds", got, err)
 	}

@@ -73,6 +73,10 @@ func (p *Preprocessor) Fill(dst []float32, r Raster) error {
 		p.columns[x].low *= 3 // bytes
 		p.columns[x].high *= 3
 	}
+	if r.Averaged && (r.Width > p.in.Size || r.Height > p.in.Size) {
+		p.fillAveraged(dst, r)
+		return nil
+	}
 	stride := r.Width * 3
 	for y := range p.in.Size {
 		v := p.tap(y, r.Height)

@@ -10,6 +10,9 @@ const MaxRasterSide = 1 << 14
 type Raster struct {
 	Width, Height int    // pixels, 1..MaxRasterSide
 	Pix           []byte // Width*Height*3 bytes
+	// Averaged has every pixel count: what is larger than the model's input is reduced by area averaging. Without it the reference's own
+	// way is taken, which of a large raster reads four pixels for each of its own.
+	Averaged bool
 }
 
 // Validate reports what keeps r from being a picture.

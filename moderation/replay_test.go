@@ -124,7 +124,7 @@ func TestRelevel(t *testing.T) {
 // facts are those of frames that were all scored, with testThresholds.
 func facts(t *testing.T, frames []Frame) pipeline.Facts {
 	t.Helper()
-	f := Aggregate(frames, len(frames), testThresholds)
+	f := Aggregate(frames, input(frames, 0), testThresholds)
 	f.Model = &pipeline.ModelRef{ID: "test", Thresholds: testThresholds.String()}
 	return f
 }
@@ -141,7 +141,7 @@ func TestRelevelIsNeverMilder(t *testing.T) {
 		}
 		low := 0.05 + 0.9*rnd.Float64()
 		set := PolicyThresholds{Explicit: &Threshold{Low: low, High: min(MaxThreshold, low+0.3)}, Drawn: &Threshold{Low: 0.3, High: 0.5}}
-		want := Aggregate(frames, len(frames), set.Over(testThresholds)).Level
+		want := Aggregate(frames, input(frames, 0), set.Over(testThresholds)).Level
 		got, assumed := Relevel(facts(t, frames), set)
 		switch {
 		case !assumed && got != want, levelRank(got) < levelRank(want):

@@ -9,14 +9,15 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ninefold/ninefold/moderation/screen"
 	"github.com/ninefold/ninefold/pipeline"
 )
 
 // The bounds of what is read for one item. The engine that wrote it is not believed.
 const (
-	MaxSamples         = 1024    // an animation has at most 300 frames, a video 128 and those of a second look
-	MaxSamplePixels    = 1 << 24 // 50 MB of raster: the longest panorama at the largest sample side
-	maxSampleFileBytes = 1 << 30 // all samples of one item in one file
+	MaxSamples         = 4096    // screen.Budget and its reserve, and the stills of an item
+	MaxSamplePixels    = 1 << 24 // 50 MB of raster: the longest panorama at the largest base raster
+	maxSampleFileBytes = 1 << 30 // samples in one file
 )
 
 // ScreenConfig is what may be tuned about a Screener.
@@ -25,6 +26,7 @@ type ScreenConfig struct {
 	Timeout     time.Duration    `json:"timeout" yaml:"timeout"`         // for one picture
 	Wait        time.Duration    `json:"wait" yaml:"wait"`               // for one picture's turn
 	Thresholds  PolicyThresholds // in place of the model's own
+	Reference   bool             // pictures are reduced as the reference implementation does, in one piece: for comparing with it, never for judging
 }
 
 // DefaultScreenConfig returns one picture per core. The largest model needs 0.1 s for one, so the timeout means that it hangs.
@@ -83,18 +85,14 @@ func NewScreener(c Classifier, config ScreenConfig) (*Screener, error) {
 // Model names the classifier's model.
 func (s *Screener) Model() pipeline.ModelRef { return s.manifest.Ref() }
 
-// Screen classifies every sample, looks once more around those that leave doubt, and sums the scores up.
-func (s *Screener) Screen(ctx context.Context, ws *pipeline.Workspace, looks pipeline.Looks) (pipeline.Facts, error) {
+// Side is the side of the model's input, pixels.
+func (s *Screener) Side() int { return s.manifest.Input.Size }
+
+// Screen scores every region of every sample and sums the scores up.
+func (s *Screener) Screen(ctx context.Context, ws *pipeline.Workspace, in pipeline.ScreenInput) (pipeline.Facts, error) {
 	model := s.Model()
-	frames, err := s.frames(ctx, ws, looks.Samples)
-	planned := max(looks.Planned, len(looks.Samples))
-	if err == nil && looks.More != nil {
-		var more []Frame
-		at := doubts(frames, s.manifest.Thresholds)
-		more, err = s.lookAgain(ctx, ws, looks, at)
-		frames, planned = append(frames, more...), planned+len(at)
-	}
-	facts := Aggregate(frames, planned, s.manifest.Thresholds)
+	frames, err := s.frames(ctx, ws, in.Samples)
+	facts := Aggregate(frames, in, s.manifest.Thresholds)
 	facts.Model = &model
 	if err == nil {
 		return facts, nil
@@ -104,19 +102,6 @@ func (s *Screener) Screen(ctx context.Context, ws *pipeline.Workspace, looks pip
 	}
 	facts.Status = pipeline.PartScored
 	return facts, unavailableError(err)
-}
-
-// lookAgain scores further frames at the given moments. Doubt that cannot be followed up is no clearance: it is an error, as a failure of
-// the first look is.
-func (s *Screener) lookAgain(ctx context.Context, ws *pipeline.Workspace, looks pipeline.Looks, at []int64) ([]Frame, error) {
-	if len(at) == 0 {
-		return nil, nil
-	}
-	samples, err := looks.More(ctx, at)
-	if err != nil {
-		return nil, fmt.Errorf("second look at %d moments: %w", len(at), err)
-	}
-	return s.frames(ctx, ws, samples)
 }
 
 func unavailableError(err error) error {
@@ -191,7 +176,8 @@ func (s *Screener) frame(ctx context.Context, ws *pipeline.Workspace, sample pip
 	if err := s.turn(ctx); err != nil {
 		return Frame{}, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, s.config.Timeout, fmt.Errorf("no answer within %s", s.config.Timeout))
+	limit := s.config.Timeout * time.Duration(len(screen.Regions(sample.Width, sample.Height)))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit))
 	answer := make(chan result, 1)
 	go func() {
 		defer func() { <-s.slots }()
@@ -239,19 +225,45 @@ func (s *Screener) classify(ctx context.Context, ws *pipeline.Workspace, sample 
 	}()
 	pix := s.pixels(sample.Width * sample.Height * 3)
 	defer s.rasters.Put(pix)
-	raster := Raster{Width: sample.Width, Height: sample.Height, Pix: *pix}
-	if err := ws.ReadFull(sample.Path, sample.Offset, raster.Pix, maxSampleFileBytes); err != nil {
+	base := screen.Pixels{W: sample.Width, H: sample.Height, Pix: *pix}
+	if err := ws.ReadFull(sample.Path, sample.Offset, base.Pix, maxSampleFileBytes); err != nil {
 		return result{err: fmt.Errorf("sample at %d ms: %w", sample.AtMS, err)}
 	}
-	raw, err := s.classifier.Classify(ctx, raster)
-	if err != nil {
-		return result{err: err}
+	frame, err := s.regions(ctx, base)
+	frame.AtMS = sample.AtMS
+	return result{frame: frame, err: err}
+}
+
+// regions scores the whole of a base raster and its tiles. The highest score of each category counts.
+func (s *Screener) regions(ctx context.Context, base screen.Pixels) (Frame, error) {
+	var frames []Frame
+	for i, part := range s.parts(base) {
+		p := base
+		if i > 0 { // the first one is the whole
+			p = base.Crop(part)
+		}
+		raw, err := s.classifier.Classify(ctx, Raster{Width: p.W, Height: p.H, Pix: p.Pix, Averaged: !s.config.Reference})
+		if err != nil {
+			return Frame{}, err
+		}
+		scores, err := s.manifest.Scores(raw)
+		if err == nil && !scores.Valid() {
+			err = fmt.Errorf("scores %+v are no probabilities", scores)
+		}
+		if err != nil {
+			return Frame{}, err
+		}
+		frames = append(frames, Frame{Scores: scores, Raw: raw})
 	}
-	scores, err := s.manifest.Scores(raw)
-	if err == nil && !scores.Valid() {
-		err = fmt.Errorf("scores %+v are no probabilities", scores)
+	return Frame{Scores: *maxima(frames), Raw: worstFrame(frames, s.manifest.Thresholds).Raw}, nil
+}
+
+func (s *Screener) parts(base screen.Pixels) []screen.Rect {
+	all := screen.Regions(base.W, base.H)
+	if s.config.Reference {
+		return all[:1]
 	}
-	return result{frame: Frame{AtMS: sample.AtMS, Scores: scores, Raw: raw}, err: err}
+	return all
 }
 
 // pixels are n bytes of a picture that was scored before, where one was as large: fresh megabytes for every frame cost a tenth of its scoring.
@@ -278,9 +290,12 @@ func NewUnavailable(reason error) *Unavailable {
 }
 
 // Screen finds nothing out.
-func (u *Unavailable) Screen(context.Context, *pipeline.Workspace, pipeline.Looks) (pipeline.Facts, error) {
+func (u *Unavailable) Screen(context.Context, *pipeline.Workspace, pipeline.ScreenInput) (pipeline.Facts, error) {
 	return unavailable(nil), unavailableError(u.reason)
 }
+
+// Side is 0: nothing is scored.
+func (u *Unavailable) Side() int { return 0 }
 
 // Model is the zero ModelRef.
 func (u *Unavailable) Model() pipeline.ModelRef { return pipeline.ModelRef{} }
@@ -291,9 +306,12 @@ type Off struct{}
 var _ pipeline.Moderator = Off{}
 
 // Screen skips.
-func (Off) Screen(context.Context, *pipeline.Workspace, pipeline.Looks) (pipeline.Facts, error) {
+func (Off) Screen(context.Context, *pipeline.Workspace, pipeline.ScreenInput) (pipeline.Facts, error) {
 	return pipeline.Facts{Status: pipeline.Skipped, Level: pipeline.LevelUnknown}, nil
 }
+
+// Side is 0: nothing is scored.
+func (Off) Side() int { return 0 }
 
 // Model is the zero ModelRef.
 func (Off) Model() pipeline.ModelRef { return pipeline.ModelRef{} }

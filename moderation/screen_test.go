@@ -33,7 +33,7 @@ func (c *markClassifier) Classify(ctx context.Context, r Raster) (map[string]flo
 
 func (c *markClassifier) Model() Manifest {
 	return Manifest{
-		ID: "mark", SHA256: strings.Repeat("a", 64), Output: Output{Labels: []string{"porn", "hentai", "sexy"}}, Thresholds: testThresholds,
+		ID: "mark", SHA256: strings.Repeat("a", 64), Input: Input{Size: side}, Output: Output{Labels: []string{"porn", "hentai", "sexy"}}, Thresholds: testThresholds,
 		Categories: Categories{Explicit: Category{Labels: []string{"porn"}}, Drawn: Category{Labels: []string{"hentai"}}, Suggestive: Category{Labels: []string{"sexy"}}},
 	}
 }
@@ -101,7 +101,7 @@ func TestScreen(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			ws, samples := samplesOf(t, tt.reds...)
 			c := &markClassifier{}
-			got, err := newScreener(t, c, nil).Screen(t.Context(), ws, pipeline.Looks{Samples: samples, Planned: tt.planned})
+			got, err := newScreener(t, c, nil).Screen(t.Context(), ws, seen(samples, tt.planned))
 			if err != nil || got.Status != tt.status || got.Level != tt.level {
 				t.Fatalf("got %s %s %v, want %s %s", got.Status, got.Level, err, tt.status, tt.level)
 			}
@@ -154,7 +154,7 @@ func TestScreenFailures(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			ws, samples := samplesOf(t, 0, 0, 0)
 			s := newScreener(t, &markClassifier{before: tt.before}, func(c *ScreenConfig) { c.Timeout = 50 * time.Millisecond })
-			got, err := s.Screen(t.Context(), ws, pipeline.Looks{Samples: samples, Planned: len(samples)})
+			got, err := s.Screen(t.Context(), ws, seen(samples, len(samples)))
 			wantUnavailable(t, got, err)
 		})
 	}
@@ -172,7 +172,7 @@ func TestScreenHangs(t *testing.T) {
 	s := newScreener(t, c, func(c *ScreenConfig) { c.Concurrency, c.Timeout, c.Wait = 2, 20*time.Millisecond, 20*time.Millisecond })
 	ws, samples := samplesOf(t, 0, 0, 0, 0)
 	for range 5 {
-		got, err := s.Screen(t.Context(), ws, pipeline.Looks{Samples: samples, Planned: len(samples)})
+		got, err := s.Screen(t.Context(), ws, seen(samples, len(samples)))
 		wantUnavailable(t, got, err)
 	}
 	if n := running.Load(); n != 2 {
@@ -185,7 +185,7 @@ func TestScreenHangs(t *testing.T) {
 	for range 2 {
 		<-s.slots
 	}
-	if got, err := s.Screen(t.Context(), ws, pipeline.Looks{Samples: samples, Planned: len(samples)}); err != nil || got.Level != pipeline.LevelClear {
+	if got, err := s.Screen(t.Context(), ws, seen(samples, len(samples))); err != nil || got.Level != pipeline.LevelClear {
 		t.Errorf("healed: got %+v %v", got, err)
 	}
 }
@@ -199,7 +199,7 @@ func TestScreenFailureAfterFinding(t *testing.T) {
 		}
 		return nil, nil
 	}}
-	got, err := newScreener(t, c, func(c *ScreenConfig) { c.Concurrency = 1 }).Screen(t.Context(), ws, pipeline.Looks{Samples: samples, Planned: 2})
+	got, err := newScreener(t, c, func(c *ScreenConfig) { c.Concurrency = 1 }).Screen(t.Context(), ws, seen(samples, 2))
 	if got.Status != pipeline.PartScored || got.Level != pipeline.LevelExplicit || LevelOf(got) != pipeline.LevelExplicit {
 		t.Errorf("got %+v", got)
 	}
@@ -233,7 +233,7 @@ func TestScreenSamples(t *testing.T) {
 			bad := good[0]
 			tt.change(&bad)
 			c := &markClassifier{}
-			got, err := newScreener(t, c, nil).Screen(t.Context(), ws, pipeline.Looks{Samples: []pipeline.Sample{bad}, Planned: 1})
+			got, err := newScreener(t, c, nil).Screen(t.Context(), ws, seen([]pipeline.Sample{bad}, 1))
 			wantUnavailable(t, got, err)
 			if c.calls.Load() != 0 {
 				t.Error("it was classified")
@@ -245,7 +245,7 @@ func TestScreenSamples(t *testing.T) {
 	}
 	for _, n := range []int{0, MaxSamples + 1} {
 		t.Run(fmt.Sprint(n, " samples"), func(t *testing.T) {
-			got, err := newScreener(t, &markClassifier{}, nil).Screen(t.Context(), ws, pipeline.Looks{Samples: make([]pipeline.Sample, n), Planned: n})
+			got, err := newScreener(t, &markClassifier{}, nil).Screen(t.Context(), ws, seen(make([]pipeline.Sample, n), n))
 			wantUnavailable(t, got, err)
 		})
 	}
@@ -275,7 +275,7 @@ func TestScreenBound(t *testing.T) {
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
-			if _, err := s.Screen(t.Context(), ws, pipeline.Looks{Samples: samples, Planned: len(samples)}); err != nil {
+			if _, err := s.Screen(t.Context(), ws, seen(samples, len(samples))); err != nil {
 				t.Error(err)
 			}
 		})
@@ -290,7 +290,7 @@ func TestScreenCancelled(t *testing.T) {
 	ws, samples := samplesOf(t, 0, 0)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	got, err := newScreener(t, &markClassifier{}, nil).Screen(ctx, ws, pipeline.Looks{Samples: samples, Planned: 2})
+	got, err := newScreener(t, &markClassifier{}, nil).Screen(ctx, ws, seen(samples, 2))
 	wantUnavailable(t, got, err)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v does not say that the run was cancelled", err)
@@ -320,18 +320,18 @@ func (unbounded) Model() Manifest { return Manifest{ID: "unbounded"} }
 func TestUnavailable(t *testing.T) {
 	ws, samples := samplesOf(t, 0)
 	reason := errors.New("model.onnx: no such file")
-	got, err := NewUnavailable(reason).Screen(t.Context(), ws, pipeline.Looks{Samples: samples, Planned: 1})
+	got, err := NewUnavailable(reason).Screen(t.Context(), ws, seen(samples, 1))
 	wantUnavailable(t, got, err)
 	if !errors.Is(err, reason) {
 		t.Errorf("%v does not give the reason", err)
 	}
-	got, err = NewUnavailable(nil).Screen(t.Context(), nil, pipeline.Looks{Samples: nil, Planned: 0})
+	got, err = NewUnavailable(nil).Screen(t.Context(), nil, seen(nil, 0))
 	wantUnavailable(t, got, err)
 }
 
 // Switched off is not broken: nothing is waited for, and unknown is still never clear.
 func TestOffSkipsAndKnowsNothing(t *testing.T) {
-	facts, err := Off{}.Screen(t.Context(), nil, pipeline.Looks{})
+	facts, err := Off{}.Screen(t.Context(), nil, pipeline.ScreenInput{})
 	if err != nil || facts.Status != pipeline.Skipped {
 		t.Errorf("%+v, %v", facts, err)
 	}
@@ -351,4 +351,10 @@ func TestScreenerKeepsTheContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	pipelinetest.TestModerator(t, s)
+}
+
+// seen is a look at samples, all of which are delivered frames, of as many as said.
+func seen(samples []pipeline.Sample, delivered int) pipeline.ScreenInput {
+	n := len(samples)
+	return pipeline.ScreenInput{Samples: samples, Frames: max(delivered, n), Scored: n, Covered: n}
 }

@@ -10,7 +10,7 @@ import (
 
 // JudgeVersion numbers how frames are taken from what is delivered and prepared for the model. It is raised when facts of today meet what
 // facts of before could miss. It stands in facts and not in Config.Engine: renditions are not made again because the judge is another one.
-const JudgeVersion = "1"
+const JudgeVersion = "2"
 
 // firstJudge is the version of facts that name no evidence.
 const firstJudge = 1

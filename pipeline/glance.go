@@ -15,11 +15,11 @@ func (it *itemRun) glance(ctx context.Context) error {
 	if it.kind() != KindVideo || it.media.Animated || it.mildest(certainlyExplicit()).Severity() < Withhold.Severity() {
 		return nil
 	}
-	samples, err := it.proc.Look(ctx, it.file, it.plan, nil)
+	samples, err := it.proc.KeyFrames(ctx, it.file, it.plan)
 	if err != nil || len(samples) == 0 {
 		return ctx.Err()
 	}
-	facts, err := it.Moderator.Screen(ctx, it.ws, Looks{Samples: samples, Planned: len(samples)})
+	facts, err := it.judge(ctx, ScreenInput{Samples: samples, Frames: len(samples), Scored: len(samples), Covered: len(samples)})
 	if ctx.Err() != nil || err != nil || facts.Level != LevelExplicit {
 		return ctx.Err()
 	}

@@ -131,7 +131,7 @@ func (b blind) Open(ctx context.Context, ws *pipeline.Workspace) (pipeline.Proce
 
 type blindProcessor struct{ pipeline.Processor }
 
-func (blindProcessor) Look(context.Context, pipeline.File, pipeline.Plan, []int64) ([]pipeline.Sample, error) {
+func (blindProcessor) KeyFrames(context.Context, pipeline.File, pipeline.Plan) ([]pipeline.Sample, error) {
 	return nil, errors.New("no key frame could be read")
 }
 

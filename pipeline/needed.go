@@ -116,12 +116,8 @@ func (it *itemRun) screenStored(ctx context.Context, p Part) (Facts, error) {
 	own := *it
 	defer own.tidy()
 	own.tidy()
-	if err := own.stageRendition(ctx, p); err != nil {
-		return Facts{}, err
-	}
-	own.item.Edits = nil // they are in the rendition
-	facts, err := own.look(ctx)
-	if err != nil {
+	facts, err := own.rescreen(ctx, p)
+	if err != nil && (facts == nil || facts.Level != LevelExplicit) {
 		return Facts{}, err
 	}
 	return *facts, nil

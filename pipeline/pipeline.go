@@ -58,7 +58,7 @@ func (c Config) Validate() error {
 	return errors.Join(wrong...)
 }
 
-// Deps is what Run works with. All fields are needed but Audience, AuditKey, Suspects and Observer.
+// Deps is what Run works with. All fields are needed but Audience, Secret, AuditKey, Suspects and Observer.
 type Deps struct {
 	Sources    SourceStore
 	Store      Store
@@ -66,6 +66,7 @@ type Deps struct {
 	Moderator  Moderator
 	Policy     Policy
 	Audience   AudienceSource // nil = JobAudience
+	Secret     SecretSource   // decides which frames are drawn at random; nil = a random one of this Pipeline's
 	AuditKey   []byte         // ids in audit records are hashed with it; nil = a random one of this Pipeline's
 	Log        *slog.Logger
 	Now        func() time.Time
@@ -78,6 +79,7 @@ type Pipeline struct {
 	cfg Config
 	Deps
 	pseudonyms *pseudonyms
+	secret     *keptSecret
 }
 
 // New returns a Pipeline, or every mistake in its configuration.
@@ -95,7 +97,7 @@ func New(cfg Config, deps Deps) (*Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Pipeline{cfg: cfg, Deps: deps, pseudonyms: names}, nil
+	return &Pipeline{cfg: cfg, Deps: deps, pseudonyms: names, secret: &keptSecret{source: deps.Secret}}, nil
 }
 
 // Describe names all that shapes what Run makes of a job: version, engine, profile, policy and model.

@@ -28,7 +28,7 @@ type FlexiblePlan interface {
 	Within(m Media, budget time.Duration) (plan Plan, left []string)
 }
 
-// Sample is one canonical raster for the classifier: packed 8-bit sRGB, row by row, no padding, in a workspace file.
+// Sample is one raster for the judge: packed 8-bit sRGB, row by row, no padding, in a workspace file.
 type Sample struct {
 	Path   string `json:"path"`
 	Offset int64  `json:"offset"` // bytes into the file
@@ -39,18 +39,10 @@ type Sample struct {
 
 // Rendered is what one decode of a source gave.
 type Rendered struct {
-	Part    Part     `json:"part"`    // kind, sizes, durations, waveform, placeholder; renditions with Path set, Key empty
-	Samples []Sample `json:"samples"` // empty for voice
-	Planned int      `json:"planned"` // samples the plan asked for
-}
+	Part Part `json:"part"` // kind, sizes, durations, waveform; renditions with Path set, Key empty
 
-// Looks returns what r, rendered of f by plan, gives a Moderator to see. Of an animation every frame is among the samples.
-func (r *Rendered) Looks(proc Processor, f File, m Media, plan Plan) Looks {
-	looks := Looks{Samples: r.Samples, Planned: r.Planned}
-	if m.Kind == KindVideo && !m.Animated {
-		looks.More = func(ctx context.Context, atMS []int64) ([]Sample, error) { return proc.Look(ctx, f, plan, atMS) }
-	}
-	return looks
+	Samples []Sample `json:"-"` // of the source; nobody is to judge them, and they go
+	Planned int      `json:"-"`
 }
 
 // Processors opens a Processor for one message.
@@ -71,31 +63,56 @@ type Processor interface {
 	Plan(item Item, m Media) (Plan, error)
 	// Render carries out plan, decoding f once. progress is called with 0..100, from one goroutine, and may be nil.
 	Render(ctx context.Context, f File, plan Plan, progress func(percent float64)) (*Rendered, error)
-	// Look takes frames of a video without rendering it. With no moments it gives the key frames of f as plan would deliver them, at a
-	// hundredth of the cost of a Render, and none where Render costs as little. With moments, milliseconds of the delivered video, it
-	// gives the frames shown there, after Render. Stills and animations have none.
-	Look(ctx context.Context, f File, plan Plan, atMS []int64) ([]Sample, error)
+	// KeyFrames gives the key frames of a video as plan would deliver them, without rendering it, at a hundredth of the cost of a Render; none
+	// where Render costs as little. They may say no early. They never say yes: see ReadBack. Stills and animations have none.
+	KeyFrames(ctx context.Context, f File, plan Plan) ([]Sample, error)
 	// Verify probes every rendition again: it plays, it is what it says, it carries no metadata.
 	Verify(ctx context.Context, r *Rendered) error
+	// ReadBack decodes delivered files, makes what is shown in their place of them, and takes what a judge must see. Verify and ReadBack
+	// are the work of an engine that has never seen a source.
+	ReadBack(ctx context.Context, order ReadOrder) (*ReadBack, error)
 	// Close ends everything that was started for the message.
 	Close() error
 }
 
-// Looks is what there is to see of one item.
-type Looks struct {
-	Samples []Sample
-	Planned int // samples that were asked for
-	// More takes further frames, those shown at the given moments, milliseconds of the delivered video; nil = there are none to be had.
-	More func(ctx context.Context, atMS []int64) ([]Sample, error)
+// ReadOrder says what is read back of an item's delivered files: decoded in full as a client decodes them, by an engine that never saw the
+// source. What is judged is what is shown.
+type ReadOrder struct {
+	Part Part     `json:"part"` // its kind and its renditions: files of the workspace
+	Out  string   `json:"out"`  // directory of the workspace for what is written
+	Make bool     `json:"make"` // the safe rendition and the placeholder are to be made
+	Side int      `json:"side"` // of the judge's square input, pixels; 0 = nobody judges, and nothing is decoded but what Make needs
+	Seed [32]byte `json:"seed"` // secret of the deployment for these bytes: which frames are drawn at random
+}
+
+// ReadBack is what reading back gave.
+type ReadBack struct {
+	Safe        []Rendition  `json:"safe,omitempty"` // Path set, Key empty
+	Placeholder *Placeholder `json:"placeholder,omitempty"`
+	Screen      ScreenInput  `json:"screen"`
+}
+
+// ScreenInput is what there is to score of one item, and how much of what is delivered that stands for.
+type ScreenInput struct {
+	Samples   []Sample `json:"samples"`    // base rasters, of which every region is scored
+	Frames    int      `json:"frames"`     // delivered, of all files: a still is one
+	Scored    int      `json:"scored"`     // of them: among the samples
+	Covered   int      `json:"covered"`    // of them: scored, or like a scored one
+	ShownMS   int64    `json:"shown_ms"`   // how long all moving frames are shown, 0 for stills
+	CoveredMS int64    `json:"covered_ms"` // how long the covered ones are
+	LongestMS int64    `json:"longest_ms"` // the longest stretch without a covered frame
+
+	Renditions []string `json:"-"` // digests of the files that were read back, sorted: the worker's to say
 }
 
 // Moderator finds out what media show.
 type Moderator interface {
-	// Screen scores the samples, and where they leave doubt some more. Its own trouble is in Facts.Status as well as in err;
-	// the Facts it returns are usable in every case.
-	Screen(ctx context.Context, ws *Workspace, looks Looks) (Facts, error)
+	// Screen scores every sample. Its own trouble is in Facts.Status as well as in err; the Facts it returns are usable in every case.
+	Screen(ctx context.Context, ws *Workspace, in ScreenInput) (Facts, error)
 	// Model names the model that Screen uses.
 	Model() ModelRef
+	// Side is the side of the model's square input, pixels; 0 = it scores nothing, and nothing needs to be read back for it.
+	Side() int
 }
 
 // Policy decides who may see what. It is pure: no I/O, no clock, no randomness.

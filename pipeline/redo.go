@@ -341,48 +341,14 @@ func (r *redo) rescan(ctx context.Context, it *itemRun, old Part) (*Facts, error
 		return f, nil
 	}
 	it.tidy() // what an attempt to make it again has left
-	err := it.stageRendition(ctx, old)
+	facts, err := it.rescreen(ctx, old)
 	if errors.Is(err, ErrNotExist) {
-		err = it.fetch(ctx)
-	} else if err == nil {
-		it.item.Edits = nil // they are in the rendition
+		facts, err = it.screenSource(ctx)
 	}
-	if err != nil {
+	if err != nil && (facts == nil || facts.Level != LevelExplicit) {
 		return nil, err
 	}
-	return it.look(ctx)
-}
-
-// stageRendition fetches the rendition that plays everywhere in place of the source.
-func (it *itemRun) stageRendition(ctx context.Context, p Part) error {
-	i := slices.IndexFunc(p.Renditions, func(r Rendition) bool { return r.Default })
-	if i < 0 {
-		return ErrNotExist
-	}
-	src, o, err := it.Store.Get(ctx, p.Renditions[i].Key)
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	it.item.Kind = p.Kind
-	it.file, err = StageFile(it.ws, fmt.Sprintf("in/%d", it.index), src, o.Size, maxRenditionBytes)
-	return err
-}
-
-// look decodes what was staged and screens it; what it renders on the way is thrown away.
-func (it *itemRun) look(ctx context.Context) (*Facts, error) {
-	for _, s := range []stage{{"identify", (*itemRun).identify}, {"plan", (*itemRun).makePlan}, {"render", (*itemRun).render}} {
-		it.stage = s.name
-		it.report(0)
-		if err := s.do(it, ctx); err != nil {
-			return nil, AsErrorIn(s.name, err)
-		}
-	}
-	facts, err := it.Moderator.Screen(ctx, it.ws, it.rendered.Looks(it.proc, it.file, it.media, it.plan))
-	if err != nil && facts.Level != LevelExplicit {
-		return nil, err
-	}
-	return &facts, nil
+	return facts, nil
 }
 
 // reassemble makes the manifest of parts that were made again and parts that were held.

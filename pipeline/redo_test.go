@@ -91,15 +91,15 @@ func TestRedoOfTheSameChangesNothing(t *testing.T) {
 	for name, o := range map[string]pipeline.RedoOrder{"recalled": {}, "afresh": {Afresh: true}, "moderation": {Scope: pipeline.RedoModeration, Afresh: true}} {
 		t.Run(name, func(t *testing.T) {
 			r := stored(t)
-			before, rendered := r.keys(t, ""), r.procs.Rendered.Load()
+			before, read := r.keys(t, ""), r.procs.ReadBacks.Load()
 			if done := r.redo(t, o); done.Outcome != pipeline.OutcomeUnchanged || done.Number != 1 {
 				t.Errorf("%+v", done)
 			}
 			if after := r.keys(t, ""); !slices.Equal(before, after) {
 				t.Errorf("the store holds %v, was %v", after, before)
 			}
-			if again := r.procs.Rendered.Load() > rendered; again != o.Afresh {
-				t.Errorf("rendered again: %v", again)
+			if again := r.procs.ReadBacks.Load() > read; again != o.Afresh {
+				t.Errorf("read back again: %v", again)
 			}
 		})
 	}
@@ -110,7 +110,7 @@ func TestRedoPutsARevisionOnceARun(t *testing.T) {
 	first := r.current(t)
 	r.reads("lake", "sea")
 	done := r.redo(t, pipeline.RedoOrder{Afresh: true})
-	if done.Outcome != pipeline.OutcomeUpdated || done.Number != 2 || len(done.Change.Added) != 1 || len(done.Change.Dropped) != 1 {
+	if done.Outcome != pipeline.OutcomeUpdated || done.Number != 2 || len(done.Change.Added) != 2 || len(done.Change.Dropped) != 2 {
 		t.Fatalf("%+v", done)
 	}
 	if m := r.current(t); m.Number() != 2 || m.Revision.Run != "run1" || m.CreatedAt != first.CreatedAt || m.Parts[1].Renditions[0] != first.Parts[1].Renditions[0] {

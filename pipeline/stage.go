@@ -16,23 +16,27 @@ type stage struct {
 	do   func(*itemRun, context.Context) error
 }
 
-// stageVet is the stage that may refuse what was never decoded.
-const stageVet = "vet"
+// Stages that are told from the others by name.
+const (
+	stageVet    = "vet"    // may refuse what was never decoded
+	stageRecall = "recall" // may find that all is done
+	stageStore  = "store"
+)
 
 // itemStages is the whole life of an item, in order.
 func itemStages() []stage {
 	return []stage{
 		{"check", (*itemRun).check},       // edits that no media could take
 		{"fetch", (*itemRun).fetch},       // stream into the workspace: cap, digest
-		{"recall", (*itemRun).recall},     // done before? then nothing is done again
+		{stageRecall, (*itemRun).recall},  // done before? then nothing is done again
 		{stageVet, (*itemRun).vet},        // has it crashed engines before? then not again
 		{"identify", (*itemRun).identify}, // magic bytes, then a header read in the engine
 		{"plan", (*itemRun).makePlan},     // limits and edits: pure
 		{"glance", (*itemRun).glance},     // key frames, where they may spare the render
 		{"render", (*itemRun).render},     // the one decode
-		{"screen", (*itemRun).screen},     // what the edited media show
-		{"verify", (*itemRun).verify},     // every rendition probed again
-		{"store", (*itemRun).store},       // renditions under their digests, then the record
+		{"verify", (*itemRun).verify},     // every rendition probed again, by an engine that never saw the source
+		{"screen", (*itemRun).screen},     // the renditions decoded again, and what they show
+		{stageStore, (*itemRun).store},    // renditions under their digests, then the record
 	}
 }
 
@@ -168,27 +172,6 @@ func (it *itemRun) makePlan(ctx context.Context) (err error) {
 func (it *itemRun) render(ctx context.Context) (err error) {
 	it.rendered, err = it.proc.Render(ctx, it.file, it.plan, it.report)
 	return err
-}
-
-// screen finds the facts. No facts is no reason to fail here: what unknown means is decided per recipient. When every
-// recipient would be refused, the item ends before anything of it is stored.
-func (it *itemRun) screen(ctx context.Context) error {
-	it.facts = Facts{Status: Skipped, Level: LevelUnknown}
-	if it.kind() != KindVoice && !it.needed(it.kind()) {
-		it.facts = notNeeded()
-		return nil
-	}
-	if it.kind() != KindVoice {
-		facts, err := it.Moderator.Screen(ctx, it.ws, it.rendered.Looks(it.proc, it.file, it.media, it.plan))
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		it.facts = facts
-		if err != nil {
-			it.Log.Warn("scan", "job_id", it.job.JobID, "item_id", it.item.ID, "error", err)
-		}
-	}
-	return it.refusedToAll()
 }
 
 func (it *itemRun) refusedToAll() error {

@@ -15,13 +15,12 @@ type PhotoPlan struct {
 	Width        int    `json:"width"`  // pixels after the last step
 	Height       int    `json:"height"` // pixels after the last step
 
-	Images []ImageOut `json:"images"`
-	Safe   *SafeOut   `json:"safe"`
+	Images []ImageOut `json:"images,omitempty"` // none: the plan makes what stands in a picture's place, see SafePlan
+	Safe   *SafeOut   `json:"safe,omitempty"`
 
-	SampleSide int   `json:"sample_side,omitempty"` // short side of the classifier's raster, pixels, never enlarged; 0 = no sample
-	Matte      uint8 `json:"matte"`                 // grey level behind transparent pixels, in the classifier's raster, too
-	KeepAlpha  bool  `json:"keep_alpha,omitempty"`  // formats that have alpha keep it
-	Flat       bool  `json:"flat,omitempty"`        // the source may be a drawing: those become lossless WebP and JPEG with full chroma
+	Matte     uint8 `json:"matte"`                // grey level behind transparent pixels
+	KeepAlpha bool  `json:"keep_alpha,omitempty"` // formats that have alpha keep it
+	Flat      bool  `json:"flat,omitempty"`       // the source may be a drawing: those become lossless WebP and JPEG with full chroma
 }
 
 // ImageOut is one picture to make, with its exact size.
@@ -71,7 +70,6 @@ func planPhoto(item pipeline.Item, m pipeline.Media, prof Profile) (*PhotoPlan, 
 	steps, w, h := Geometry(item.Edits, m.Width, m.Height)
 	plan := pictures(w, h, prof.Photo.Renditions, prof.Photo)
 	plan.SourceWidth, plan.SourceHeight, plan.Steps = m.Width, m.Height, steps
-	plan.SampleSide = prof.SampleSide
 	plan.KeepAlpha = prof.Photo.KeepAlpha
 	plan.Flat = slices.Contains(drawn, m.MIME)
 	return plan, nil
@@ -85,10 +83,15 @@ func PosterPlan(w, h int, prof Profile) *PhotoPlan {
 	return plan
 }
 
+// SafePlan decides what is made of a delivered picture of w × h pixels that is shown where the picture itself is not: the safe rendition
+// and the placeholder.
+func SafePlan(w, h int, prof Profile) *PhotoPlan {
+	return &PhotoPlan{SourceWidth: w, SourceHeight: h, Width: w, Height: h, Safe: safe(w, h, prof.Photo), Matte: matteWhite}
+}
+
 func pictures(w, h int, specs []ImageSpec, p PhotoProfile) *PhotoPlan {
 	return &PhotoPlan{
-		Width: w, Height: h, Images: images(w, h, specs, p.DisplayBytes), Safe: safe(w, h, p),
-		Matte: matteWhite,
+		Width: w, Height: h, Images: images(w, h, specs, p.DisplayBytes), Matte: matteWhite,
 	}
 }
 
@@ -173,32 +176,23 @@ func (a Adjustment) Matrix() (m [3][3]float64, offset float64) {
 	return m, 0.5 - 0.5*a.Contrast + a.Brightness
 }
 
-// SampleSize returns the size of the classifier's raster, 0, 0 where the plan asks for none.
-func (p *PhotoPlan) SampleSize() (w, h int) {
-	if p.SampleSide == 0 {
-		return 0, 0
-	}
-	return FitSize(p.Width, p.Height, min(p.Width, p.Height), p.SampleSide)
-}
-
 // MasterSize returns the size of the one raster everything is made from: the smallest that none of the plan's pictures exceeds,
 // in the picture's own proportions and never larger than the picture.
 func (p *PhotoPlan) MasterSize() (w, h int) {
+	if len(p.Images) == 0 {
+		return p.Width, p.Height
+	}
 	grow := func(needW, needH int) {
 		if needW > w || needH > h {
 			w, h = max(w, needW), max(h, needH)
 		}
 	}
-	grow(p.SampleSize())
 	for _, im := range p.Images {
 		if im.Fit == FitCover {
 			grow(FitSize(p.Width, p.Height, min(p.Width, p.Height), im.Width))
 			continue
 		}
 		grow(im.Width, im.Height)
-	}
-	if p.Safe != nil {
-		grow(p.Safe.TinyWidth, p.Safe.TinyHeight)
 	}
 	return w, h
 }

@@ -30,7 +30,9 @@ func sizes(p *PhotoPlan) []string {
 	for _, im := range p.Images {
 		out = append(out, im.Name+"."+string(im.Format)+" "+dims(im.Width, im.Height))
 	}
-	return append(out, p.Safe.Name+" "+dims(p.Safe.TinyWidth, p.Safe.TinyHeight)+">"+dims(p.Safe.Width, p.Safe.Height))
+	shown := p.Images[0]
+	safe := SafePlan(shown.Width, shown.Height, DefaultProfile()).Safe
+	return append(out, safe.Name+" "+dims(safe.TinyWidth, safe.TinyHeight)+">"+dims(safe.Width, safe.Height))
 }
 
 func dims(w, h int) string {
@@ -40,39 +42,39 @@ func dims(w, h int) string {
 
 func TestPhotoSizes(t *testing.T) {
 	for name, c := range map[string]struct {
-		w, h           int
-		want           []string
-		master, sample string
+		w, h   int
+		want   []string
+		master string
 	}{
 		"12 MP": {4032, 3024, []string{
 			"display.jpeg 2048x1536", "display.webp 2048x1536", "preview.webp 1280x960", "thumb.webp 640x480",
 			"grid.webp 320x320", "blurred 32x24>640x480",
-		}, "2048x1536", "597x448"},
+		}, "2048x1536"},
 		"portrait": {3024, 4032, []string{
 			"display.jpeg 1536x2048", "display.webp 1536x2048", "preview.webp 960x1280", "thumb.webp 480x640",
 			"grid.webp 320x320", "blurred 24x32>480x640",
-		}, "1536x2048", "448x597"},
+		}, "1536x2048"},
 		"small, never enlarged": {500, 200, []string{
 			"display.jpeg 500x200", "display.webp 500x200", "preview.webp 500x200", "thumb.webp 500x200",
 			"grid.webp 200x200", "blurred 32x13>500x200",
-		}, "500x200", "500x200"},
+		}, "500x200"},
 		"one pixel": {
 			1, 1,
 			[]string{"display.jpeg 1x1", "display.webp 1x1", "preview.webp 1x1", "thumb.webp 1x1", "grid.webp 1x1", "blurred 1x1>1x1"},
-			"1x1", "1x1",
+			"1x1",
 		},
 		"ribbon": {16000, 20, []string{
 			"display.jpeg 2048x3", "display.webp 2048x3", "preview.webp 1280x2", "thumb.webp 640x1", "grid.webp 20x20",
 			"blurred 32x1>640x1",
-		}, "16000x20", "16000x20"},
+		}, "16000x20"},
 		"icon must not survive as the safe rendition": {32, 32, []string{
 			"display.jpeg 32x32", "display.webp 32x32", "preview.webp 32x32",
 			"thumb.webp 32x32", "grid.webp 32x32", "blurred 4x4>32x32",
-		}, "32x32", "32x32"},
+		}, "32x32"},
 		"panorama": {12000, 2000, []string{
 			"display.jpeg 2048x341", "display.webp 2048x341", "preview.webp 1280x213", "thumb.webp 640x107",
 			"grid.webp 320x320", "blurred 32x5>640x107",
-		}, "2688x448", "2688x448"},
+		}, "2048x341"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := mustPhoto(t, photo(c.w, c.h))
@@ -81,9 +83,6 @@ func TestPhotoSizes(t *testing.T) {
 			}
 			if got := dims(p.MasterSize()); got != c.master {
 				t.Errorf("master %s, want %s", got, c.master)
-			}
-			if got := dims(p.SampleSize()); got != c.sample {
-				t.Errorf("sample %s, want %s", got, c.sample)
 			}
 		})
 	}
@@ -120,8 +119,6 @@ func TestPhotoPlanJSON(t *testing.T) {
   {"name": "thumb", "format": "webp", "fit": "inside", "width": 640, "height": 427, "quality": 80},
   {"name": "grid", "format": "webp", "fit": "cover", "width": 320, "height": 320, "quality": 80}
  ],
- "safe": {"name": "blurred", "format": "jpeg", "tiny_width": 32, "tiny_height": 21, "sigma": 2.2, "width": 640, "height": 427, "quality": 70},
- "sample_side": 448,
  "matte": 255
 }`
 	if d := cmp.Diff(tree(t, want), tree(t, string(got))); d != "" {
@@ -170,8 +167,8 @@ func TestPosterPlan(t *testing.T) {
 	if d := cmp.Diff(want, sizes(p)); d != "" {
 		t.Error(d)
 	}
-	if p.SampleSide != 0 || p.Safe == nil {
-		t.Errorf("sample side %d, safe %v: want no sample and a safe rendition", p.SampleSide, p.Safe)
+	if p.Safe != nil {
+		t.Errorf("safe %v: that is made of what is delivered", p.Safe)
 	}
 }
 

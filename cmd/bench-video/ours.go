@@ -80,35 +80,44 @@ func (o *ours) video(ctx context.Context, clip, method string) error {
 	if err != nil {
 		return err
 	}
-	r, looks, err := render(ctx, proc, f, method)
+	r, err := render(ctx, proc, f, method)
 	if err != nil {
 		return err
 	}
-	facts, err := o.screener.Screen(ctx, ws, looks)
-	if err != nil || facts.Status != pipeline.Scored {
-		return errors.Join(err, fmt.Errorf("facts %s", facts.Status))
+	if err := proc.Verify(ctx, r); err != nil {
+		return err
 	}
-	return proc.Verify(ctx, r)
+	back, err := proc.ReadBack(ctx, pipeline.ReadOrder{Part: r.Part, Out: "out/0/read", Make: true, Side: o.screener.Side()})
+	if err != nil {
+		return err
+	}
+	if back.Placeholder == nil || len(back.Safe) != 1 {
+		return fmt.Errorf("nothing stands in the place of the video")
+	}
+	facts, err := o.screener.Screen(ctx, ws, back.Screen)
+	if err != nil || facts.Status != pipeline.Scored {
+		return errors.Join(err, fmt.Errorf("facts %s, coverage %v", facts.Status, facts.Coverage))
+	}
+	return nil
 }
 
-func render(ctx context.Context, proc pipeline.Processor, f pipeline.File, method string) (*pipeline.Rendered, pipeline.Looks, error) {
+func render(ctx context.Context, proc pipeline.Processor, f pipeline.File, method string) (*pipeline.Rendered, error) {
 	m, err := proc.Identify(ctx, f)
 	if err != nil {
-		return nil, pipeline.Looks{}, err
+		return nil, err
 	}
 	plan, err := proc.Plan(pipeline.Item{ID: "i1", Kind: pipeline.KindVideo}, m)
 	if err != nil {
-		return nil, pipeline.Looks{}, err
+		return nil, err
 	}
 	r, err := proc.Render(ctx, f, plan, func(float64) {})
 	if err != nil {
-		return nil, pipeline.Looks{}, err
+		return nil, err
 	}
-	if p := r.Part; p.Method != method || len(p.Renditions) < 5 || p.Placeholder == nil || len(r.Samples) < 10 || len(p.Warnings) > 0 {
-		return nil, pipeline.Looks{}, fmt.Errorf("the part is not as wanted: method %s, %d renditions, %d samples, %v",
-			p.Method, len(p.Renditions), len(r.Samples), p.Warnings)
+	if p := r.Part; p.Method != method || len(p.Renditions) < 4 || len(p.Warnings) > 0 {
+		return nil, fmt.Errorf("the part is not as wanted: method %s, %d renditions, %v", p.Method, len(p.Renditions), p.Warnings)
 	}
-	return r, r.Looks(proc, f, m, plan), nil
+	return r, nil
 }
 
 // growth is what a file adds to this process's own memory while its job runs through the whole pipeline, MiB. A small job goes first, so

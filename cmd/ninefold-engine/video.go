@@ -43,21 +43,20 @@ func (e *engine) video(ctx context.Context, f pipeline.File, plan *transcode.Vid
 	}
 	v.Rendered.Part.Renditions = append(v.Rendered.Part.Renditions, sprite...)
 	v.Rendered.Part.Plays = plan.Plays
-	v.Rendered.Part.Placeholder = poster.Part.Placeholder
 	v.Rendered.Part.Renditions = append(v.Rendered.Part.Renditions, poster.Part.Renditions...)
 	return warnOfCaptions(v.Rendered, nil, tools, plan.Picture.Steps)
 }
 
-// Look takes frames of a video, and nothing else.
-func (e *engine) Look(ctx context.Context, f pipeline.File, plan *transcode.Plan, out string, atMS []int64) ([]pipeline.Sample, error) {
+// KeyFrames takes the key frames of a video, and nothing else.
+func (e *engine) KeyFrames(ctx context.Context, f pipeline.File, plan *transcode.Plan, out string) ([]pipeline.Sample, error) {
 	if plan.Video == nil {
-		return nil, fmt.Errorf("a look at what is no video")
+		return nil, fmt.Errorf("key frames of what is no video")
 	}
 	tools, err := e.rasters()
 	if err != nil {
 		return nil, pipeline.Trouble(pipeline.CodeInternal, "engine", err)
 	}
-	return e.tools.Look(ctx, e.Dir, out, f, plan.Video, tools, atMS)
+	return e.tools.Look(ctx, e.Dir, out, f, plan.Video, tools, nil)
 }
 
 // moving decodes with ffmpeg all but animated WebP, which ffmpeg 5.1 cannot read: libvips takes its frames apart first.

@@ -45,9 +45,9 @@ func (e *engine) Render(ctx context.Context, f pipeline.File, plan *transcode.Pl
 	return e.tools.Voice(ctx, e.Dir, out, f, plan.Voice, progress)
 }
 
-// Look is for videos.
-func (e *engine) Look(context.Context, pipeline.File, *transcode.Plan, string, []int64) ([]pipeline.Sample, error) {
-	return nil, fmt.Errorf("a look at a video is none of this engine's work")
+// KeyFrames is for videos.
+func (e *engine) KeyFrames(context.Context, pipeline.File, *transcode.Plan, string) ([]pipeline.Sample, error) {
+	return nil, fmt.Errorf("a video's key frames are none of this engine's work")
 }
 
 // Verify probes every rendition again.
@@ -61,6 +61,11 @@ func (e *engine) Verify(ctx context.Context, r *pipeline.Rendered) error {
 		}
 	}
 	return nil
+}
+
+// ReadBack is for what shows something.
+func (e *engine) ReadBack(context.Context, pipeline.ReadOrder, *transcode.PhotoPlan) (*pipeline.ReadBack, error) {
+	return nil, fmt.Errorf("reading pictures back is none of this engine's work")
 }
 
 // Inspect says what the installed ffmpeg can do.

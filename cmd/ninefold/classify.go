@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 	"strings"
 
 	"github.com/ninefold/ninefold/moderation"
-	"github.com/ninefold/ninefold/moderation/onnx"
 	"github.com/ninefold/ninefold/pipeline"
 	"github.com/ninefold/ninefold/transcode"
 	"github.com/ninefold/ninefold/transcode/sandbox"
@@ -25,7 +25,7 @@ type classifyCmd struct {
 	ModelSettings  `embed:"" group:"models"`
 }
 
-// rawSide keeps the sample of a picture at its full size: no picture that passes the limits is larger.
+// rawSide keeps a picture at its full size: no picture that passes the limits is larger.
 const rawSide = 20_000
 
 // maxClassifyBytes bounds a file to classify; the profile's own limits follow once its kind is known.
@@ -50,12 +50,12 @@ func (c *classifyCmd) Run(a *app) error {
 		return err
 	}
 	defer model.Close()
-	pool, err := c.engines(a, model)
+	pool, err := c.engines(a)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	screener, err := newScreener(model, policy.Config())
+	screener, err := newScreener(model, policy.Config(), c.Raw)
 	if err != nil {
 		return err
 	}
@@ -85,17 +85,13 @@ func classified(failed, all int) error {
 	return &exitError{code: exitPartial}
 }
 
-// engines starts engines whose plans make hardly more than the classifier's raster.
-func (c *classifyCmd) engines(a *app, model *onnx.Classifier) (*sandbox.Pool, error) {
+// engines starts engines whose plans make hardly more than what is judged.
+func (c *classifyCmd) engines(a *app) (*sandbox.Pool, error) {
 	profile, err := c.profile()
 	if err != nil {
 		return nil, err
 	}
-	profile.Photo.Renditions = []transcode.ImageSpec{{Name: "grid", Format: transcode.JPEG, Fit: transcode.FitCover, Side: 32, Quality: 50, Default: true}}
-	profile.SampleSide = 2 * model.Model().Input.Size
-	if c.Raw {
-		profile.SampleSide = rawSide
-	}
+	profile.Photo.Renditions = slices.DeleteFunc(slices.Clone(profile.Photo.Renditions), func(s transcode.ImageSpec) bool { return !s.Default })
 	c.EngineWarm = 0
 	return c.pool(a.log.logger(a), profile, nil)
 }
@@ -113,7 +109,7 @@ func (c *classifyCmd) one(a *app, pool *sandbox.Pool, screener *moderation.Scree
 		return v, err
 	}
 	defer proc.Close()
-	looks, err := look(a, ws, proc, file)
+	in, err := c.input(a, ws, proc, file, screener.Side())
 	var coded *pipeline.Error
 	if errors.As(err, &coded) && !coded.Code.Trouble() {
 		v.Error = coded.Failure()
@@ -122,7 +118,7 @@ func (c *classifyCmd) one(a *app, pool *sandbox.Pool, screener *moderation.Scree
 	if err != nil {
 		return v, err
 	}
-	facts, err := screener.Screen(a.ctx, ws, looks)
+	facts, err := screener.Screen(a.ctx, ws, in)
 	if err != nil {
 		return v, err
 	}
@@ -133,36 +129,69 @@ func (c *classifyCmd) one(a *app, pool *sandbox.Pool, screener *moderation.Scree
 	return v, nil
 }
 
-// look copies a file into the workspace and has the engine make the classifier's rasters of it.
-func look(a *app, ws *pipeline.Workspace, proc pipeline.Processor, file string) (pipeline.Looks, error) {
+// input copies a file into the workspace, has it rendered as it would be delivered, and takes from that what the judge must see.
+func (c *classifyCmd) input(a *app, ws *pipeline.Workspace, proc pipeline.Processor, file string, side int) (pipeline.ScreenInput, error) {
+	staged, err := stage(a, ws, file)
+	if err != nil {
+		return pipeline.ScreenInput{}, err
+	}
+	media, err := proc.Identify(a.ctx, staged)
+	if err != nil {
+		return pipeline.ScreenInput{}, err
+	}
+	if media.Kind == pipeline.KindVoice {
+		return pipeline.ScreenInput{}, pipeline.Refuse(pipeline.CodeNoVideo, "a recording shows nothing; name pictures or videos")
+	}
+	order := pipeline.ReadOrder{Out: "out/0/read", Side: side}
+	if c.Raw {
+		order.Side = rawSide
+		order.Part, err = asItIs(staged, media)
+	} else {
+		order.Part, err = delivered(a, proc, staged, media)
+	}
+	if err != nil {
+		return pipeline.ScreenInput{}, err
+	}
+	back, err := proc.ReadBack(a.ctx, order)
+	if err != nil {
+		return pipeline.ScreenInput{}, err
+	}
+	return back.Screen, nil
+}
+
+func stage(a *app, ws *pipeline.Workspace, file string) (pipeline.File, error) {
 	src, size, err := pathSource{func(string) (string, bool) { return file, true }}.Open(a.ctx, "")
 	if err != nil {
-		return pipeline.Looks{}, err
+		return pipeline.File{}, err
 	}
 	defer src.Close()
 	staged, err := pipeline.StageFile(ws, "in/0", src, size, maxClassifyBytes)
 	if err != nil {
-		return pipeline.Looks{}, err
+		return pipeline.File{}, err
 	}
-	if err := staged.Known(); err != nil {
-		return pipeline.Looks{}, err
-	}
-	media, err := proc.Identify(a.ctx, staged)
+	return staged, staged.Known()
+}
+
+// delivered renders a file.
+func delivered(a *app, proc pipeline.Processor, f pipeline.File, m pipeline.Media) (pipeline.Part, error) {
+	plan, err := proc.Plan(pipeline.Item{ID: "file", Kind: pipeline.KindAuto}, m)
 	if err != nil {
-		return pipeline.Looks{}, err
+		return pipeline.Part{}, err
 	}
-	plan, err := proc.Plan(pipeline.Item{ID: "file", Kind: pipeline.KindAuto}, media)
+	r, err := proc.Render(a.ctx, f, plan, nil)
 	if err != nil {
-		return pipeline.Looks{}, err
+		return pipeline.Part{}, err
 	}
-	if media.Kind == pipeline.KindVoice {
-		return pipeline.Looks{}, pipeline.Refuse(pipeline.CodeNoVideo, "a recording shows nothing; name pictures or videos")
+	return r.Part, nil
+}
+
+// asItIs takes a picture's own pixels for what is delivered.
+func asItIs(f pipeline.File, m pipeline.Media) (pipeline.Part, error) {
+	if m.Kind != pipeline.KindPhoto {
+		return pipeline.Part{}, pipeline.Refuse(pipeline.CodeUnsupportedType, "--raw compares still pictures; leave it out for a video")
 	}
-	r, err := proc.Render(a.ctx, staged, plan, nil)
-	if err != nil {
-		return pipeline.Looks{}, err
-	}
-	return r.Looks(proc, staged, media, plan), nil
+	own := pipeline.Rendition{Name: "display", Path: f.Path, MIME: f.Type.MIME, Width: m.Width, Height: m.Height, Default: true}
+	return pipeline.Part{Kind: pipeline.KindPhoto, Width: m.Width, Height: m.Height, Renditions: []pipeline.Rendition{own}}, nil
 }
 
 func (c *classifyCmd) print(w io.Writer, v verdict) error {

@@ -247,7 +247,7 @@ func newReplayRig(t *testing.T) *replayRig {
 // explicit are facts of a photo with that score, by the bounds 0.3 and 0.5.
 func explicit(score float64) pipeline.Facts {
 	bounds := moderation.Thresholds{Explicit: moderation.Threshold{Low: 0.3, High: 0.5}}
-	f := moderation.Aggregate([]moderation.Frame{{Scores: pipeline.Scores{Explicit: score}}}, 1, bounds)
+	f := moderation.Aggregate([]moderation.Frame{{Scores: pipeline.Scores{Explicit: score}}}, pipeline.ScreenInput{Frames: 1, Scored: 1, Covered: 1}, bounds)
 	f.Model = &pipeline.ModelRef{ID: "test", SHA256: "00", Thresholds: bounds.String()}
 	return f
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -105,14 +106,15 @@ func (s *service) moderator(a *app, m ModelSettings, policy moderation.Config) (
 		return nil, 0, err
 	}
 	s.closers = append(s.closers, c.Close)
-	screener, err := newScreener(c, policy)
+	screener, err := newScreener(c, policy, false)
 	return screener, c.Model().Input.Size, err
 }
 
 // newScreener holds scores against the model's bounds, or the policy's where it sets some.
-func newScreener(c moderation.Classifier, policy moderation.Config) (*moderation.Screener, error) {
+// newScreener holds scores against the policy's bounds. reference has pictures reduced as the model's reference does.
+func newScreener(c moderation.Classifier, policy moderation.Config, reference bool) (*moderation.Screener, error) {
 	config := moderation.DefaultScreenConfig()
-	config.Thresholds = policy.Thresholds
+	config.Thresholds, config.Reference = policy.Thresholds, reference
 	return moderation.NewScreener(c, config)
 }
 
@@ -122,6 +124,23 @@ func (m ModelSettings) policy() (*moderation.Policy, error) {
 		return moderation.NewPolicy(moderation.DefaultConfig())
 	}
 	return readPolicy(m.Policy)
+}
+
+// drawBy has frames drawn at random by the operator's secret, or by one that the store keeps for all its workers.
+func (m ModelSettings) drawBy(store pipeline.Store) option {
+	return func(deps *pipeline.Deps) error {
+		if m.ScreenSecret == "" {
+			deps.Secret = func(ctx context.Context) ([]byte, error) { return pipeline.ScreenSecret(ctx, store) }
+			return nil
+		}
+		secret, err := base64.StdEncoding.DecodeString(m.ScreenSecret)
+		if err != nil || len(secret) < pipeline.ScreenSecretBytes {
+			const advice = "screen-secret: want base64 of at least %d random bytes; make one with: head -c 32 /dev/urandom | base64"
+			return &exitError{exitUsage, fmt.Errorf(advice, pipeline.ScreenSecretBytes)}
+		}
+		deps.Secret = func(context.Context) ([]byte, error) { return secret, nil }
+		return nil
+	}
 }
 
 // readPolicy reads a YAML file, of which JSON is a part.

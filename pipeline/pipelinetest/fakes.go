@@ -24,10 +24,11 @@ func JPEG(text string) []byte { return append([]byte("\xff\xd8\xff\xe0"), text..
 //   - "trouble" is our own trouble, "panic" a panic, "hang" waits for the context
 //   - "unfit" is rendered and does not verify
 //   - "film" is identified as a video, with one key frame; it is rendered like anything else. "film 40" costs 40 of the 100 that a message may
-//   - anything else becomes one rendition with the same bytes, and one sample of 1×1 pixel
+//   - "unreadable" is rendered and cannot be read back
+//   - anything else becomes one rendition with the same bytes; read back it is one sample of 1×1 pixel, and a safe rendition
 type Processors struct {
-	Opened, Closed, Identified, Looked, Rendered, Verified atomic.Int64
-	Left                                                   atomic.Int64 // files of items still in the workspace at Close
+	Opened, Closed, Identified, Looked, Rendered, Verified, ReadBacks atomic.Int64
+	Left                                                              atomic.Int64 // files of items still in the workspace at Close
 	// Reads is what today's processor reads in a file of that text: another answer than before is another engine. nil = the text.
 	Reads func(text string) string
 }
@@ -78,14 +79,14 @@ func (p *processor) Identify(ctx context.Context, f pipeline.File) (pipeline.Med
 
 func isFilm(text string) bool { return strings.HasPrefix(text, "film") }
 
-// Look counts and gives one frame of a film.
-func (p *processor) Look(ctx context.Context, f pipeline.File, _ pipeline.Plan, atMS []int64) ([]pipeline.Sample, error) {
+// KeyFrames counts and gives one frame of a film.
+func (p *processor) KeyFrames(ctx context.Context, f pipeline.File, _ pipeline.Plan) ([]pipeline.Sample, error) {
 	text, err := p.text(f)
 	if err != nil || !isFilm(text) {
 		return nil, err
 	}
 	p.Looked.Add(1)
-	name := strings.Replace(f.Path, "in/", "out/", 1) + fmt.Sprintf("/look-%d.rgb", len(atMS))
+	name := strings.Replace(f.Path, "in/", "out/", 1) + "/key.rgb"
 	if err := p.write(name, "\x00\x00\x00"); err != nil {
 		return nil, err
 	}
@@ -150,9 +151,6 @@ func (p *processor) copy(f pipeline.File, text string) (*pipeline.Rendered, erro
 	if err := p.write(name, string(JPEG("rendition of "+text))); err != nil {
 		return nil, err
 	}
-	if err := p.write(name+".rgb", "\x00\x00\x00"); err != nil {
-		return nil, err
-	}
 	kind := pipeline.KindPhoto
 	if isFilm(text) {
 		kind = pipeline.KindVideo
@@ -161,7 +159,6 @@ func (p *processor) copy(f pipeline.File, text string) (*pipeline.Rendered, erro
 		Part: pipeline.Part{Kind: kind, Width: 1, Height: 1, Renditions: []pipeline.Rendition{
 			{Name: "display", Class: pipeline.ClassFull, Path: name, MIME: "image/jpeg", Width: 1, Height: 1, Default: true},
 		}},
-		Samples: []pipeline.Sample{{Path: name + ".rgb", Width: 1, Height: 1}}, Planned: 1,
 	}, nil
 }
 
@@ -190,6 +187,43 @@ func (p *processor) Verify(_ context.Context, r *pipeline.Rendered) error {
 	return nil
 }
 
+// ReadBack counts, and gives one sample of each file and a safe rendition of the first.
+func (p *processor) ReadBack(ctx context.Context, order pipeline.ReadOrder) (*pipeline.ReadBack, error) {
+	p.ReadBacks.Add(1)
+	back := &pipeline.ReadBack{}
+	for i, f := range order.Part.Renditions {
+		text, err := p.text(pipeline.File{Path: f.Path})
+		if err != nil {
+			return nil, err
+		}
+		if text == "rendition of unreadable" {
+			return nil, pipeline.Refuse(pipeline.CodeEncodeFailed, "the test refuses it")
+		}
+		if err := p.readBack(back, order, text, i); err != nil {
+			return nil, err
+		}
+	}
+	return back, ctx.Err()
+}
+
+func (p *processor) readBack(back *pipeline.ReadBack, order pipeline.ReadOrder, text string, i int) error {
+	if order.Make && i == 0 {
+		name := order.Out + "/blurred"
+		if err := p.write(name, string(JPEG("nothing of "+text))); err != nil {
+			return err
+		}
+		back.Safe = []pipeline.Rendition{{Name: "blurred", Class: pipeline.ClassSafe, Path: name, MIME: "image/jpeg", Width: 1, Height: 1}}
+		back.Placeholder = &pipeline.Placeholder{Blurhash: "00", Thumbhash: "AA==", Color: "#000000"}
+	}
+	if order.Side == 0 {
+		return nil
+	}
+	name := fmt.Sprintf("%s/sample-%d.rgb", order.Out, i)
+	back.Screen.Samples = append(back.Screen.Samples, pipeline.Sample{Path: name, Width: 1, Height: 1})
+	back.Screen.Frames, back.Screen.Scored, back.Screen.Covered = i+1, i+1, i+1
+	return p.write(name, "\x00\x00\x00")
+}
+
 // Close counts, itself and what is left.
 func (p *processor) Close() error {
 	p.Closed.Add(1)
@@ -213,10 +247,13 @@ type Moderator struct {
 var _ pipeline.Moderator = (*Moderator)(nil)
 
 // Screen returns Facts and Err.
-func (m *Moderator) Screen(context.Context, *pipeline.Workspace, pipeline.Looks) (pipeline.Facts, error) {
+func (m *Moderator) Screen(context.Context, *pipeline.Workspace, pipeline.ScreenInput) (pipeline.Facts, error) {
 	m.Screened.Add(1)
 	return m.Facts, m.Err
 }
+
+// Side asks for samples.
+func (m *Moderator) Side() int { return 1 }
 
 // Model names the model of Facts.
 func (m *Moderator) Model() pipeline.ModelRef {

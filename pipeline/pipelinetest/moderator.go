@@ -46,12 +46,12 @@ func TestModerator(t *testing.T, m pipeline.Moderator) {
 		name    string
 		ctx     context.Context
 		samples []pipeline.Sample
-		planned int
+		frames  int
 		known   bool
 	}{
 		{"a full look", t.Context(), good, 1, true},
 		{"nothing to look at", t.Context(), nil, 1, false},
-		{"a tenth of the plan", t.Context(), good, 10, false},
+		{"a tenth of what is delivered", t.Context(), good, 10, false},
 		{"a sample that is not there", t.Context(), []pipeline.Sample{{Path: "absent", Width: side, Height: side}}, 1, false},
 		{"a sample beyond its file", t.Context(), []pipeline.Sample{{Path: "grey.rgb", Offset: 1, Width: side, Height: side}}, 1, false},
 		{"a sample outside", t.Context(), []pipeline.Sample{{Path: "../grey.rgb", Width: side, Height: side}}, 1, false},
@@ -59,7 +59,7 @@ func TestModerator(t *testing.T, m pipeline.Moderator) {
 		{"an ended context", ended, good, 1, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			facts, err := m.Screen(c.ctx, ws, pipeline.Looks{Samples: c.samples, Planned: c.planned})
+			facts, err := m.Screen(c.ctx, ws, pipeline.ScreenInput{Samples: c.samples, Frames: c.frames, Scored: 1, Covered: 1})
 			known := facts.Status == pipeline.Scored && facts.Level != pipeline.LevelUnknown
 			if known != c.known {
 				t.Errorf("facts %+v (%v), known %v, want %v", facts, err, known, c.known)

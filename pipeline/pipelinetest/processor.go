@@ -69,7 +69,7 @@ func (d *desk) process(ctx context.Context, n int, data []byte) (*pipeline.Rende
 	if err != nil {
 		return nil, err
 	}
-	if keys, err := d.proc.Look(ctx, f, plan, nil); err != nil || len(keys) > 0 {
+	if keys, err := d.proc.KeyFrames(ctx, f, plan); err != nil || len(keys) > 0 {
 		return nil, fmt.Errorf("a still has %d frames: %w", len(keys), err)
 	}
 	r, err := d.proc.Render(ctx, f, plan, func(float64) {})
@@ -79,12 +79,49 @@ func (d *desk) process(ctx context.Context, n int, data []byte) (*pipeline.Rende
 	return r, d.proc.Verify(ctx, r)
 }
 
+// readBack has what was rendered read back.
+func (d *desk) readBack(t *testing.T, part pipeline.Part, make bool, side int) *pipeline.ReadBack {
+	t.Helper()
+	back, err := d.proc.ReadBack(t.Context(), pipeline.ReadOrder{Part: part, Out: fmt.Sprintf("out/0/read-%t-%d", make, side), Make: make, Side: side})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return back
+}
+
+func readsBack(t *testing.T, d *desk, good []byte) {
+	r, err := d.process(t.Context(), 0, good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const side = 32
+	back := d.readBack(t, r.Part, true, side)
+	s := back.Screen
+	if s.Frames < len(r.Part.Renditions) || s.Covered != s.Frames || s.Scored < 1 || len(s.Samples) < s.Scored {
+		t.Errorf("of %d renditions there is to see %+v", len(r.Part.Renditions), s)
+	}
+	for _, s := range s.Samples {
+		if err := d.ws.ReadFull(s.Path, s.Offset, make([]byte, s.Width*s.Height*3), 1<<30); err != nil {
+			t.Errorf("sample %s: %v", s.Path, err)
+		}
+	}
+	if len(back.Safe) != 1 || back.Safe[0].Class != pipeline.ClassSafe || back.Placeholder == nil {
+		t.Errorf("in the picture's place stand %+v and %+v", back.Safe, back.Placeholder)
+	}
+	if back := d.readBack(t, r.Part, true, 0); len(back.Screen.Samples) > 0 || len(back.Safe) != 1 {
+		t.Errorf("nobody judges, and there is to see %+v, %+v", back.Screen, back.Safe)
+	}
+	if back := d.readBack(t, r.Part, false, side); len(back.Safe) > 0 || back.Placeholder != nil {
+		t.Errorf("made, unasked: %+v, %+v", back.Safe, back.Placeholder)
+	}
+}
+
 func goodPhoto(t *testing.T, d *desk, good []byte) {
 	r, err := d.process(t.Context(), 0, good)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Part.Kind != pipeline.KindPhoto || len(r.Part.Renditions) == 0 || len(r.Samples) == 0 || r.Planned < 1 {
+	if r.Part.Kind != pipeline.KindPhoto || len(r.Part.Renditions) == 0 {
 		t.Fatalf("rendered %+v", r)
 	}
 	for _, rend := range r.Part.Renditions {
@@ -96,11 +133,6 @@ func goodPhoto(t *testing.T, d *desk, good []byte) {
 		_ = f.Close()
 		if rend.Key != "" || rend.MIME == "" || (rend.Class != pipeline.ClassFull && rend.Class != pipeline.ClassSafe) {
 			t.Errorf("%s: key %q, type %q, class %q", rend.Name, rend.Key, rend.MIME, rend.Class)
-		}
-	}
-	for _, s := range r.Samples {
-		if err := d.ws.ReadFull(s.Path, s.Offset, make([]byte, s.Width*s.Height*3), 1<<30); err != nil {
-			t.Errorf("sample %s: %v", s.Path, err)
 		}
 	}
 }

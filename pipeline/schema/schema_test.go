@@ -358,7 +358,7 @@ func TestRunWritesValidManifests(t *testing.T) {
 	}
 	put("photo", pipelinetest.JPEG("lake"))
 	put("text", []byte("Dear Sir or Madam"))
-	facts := moderation.Aggregate([]moderation.Frame{{}, {AtMS: 500}}, 2, moderation.Thresholds{})
+	facts := moderation.Aggregate([]moderation.Frame{{}, {AtMS: 500}}, pipeline.ScreenInput{Frames: 2, Scored: 2, Covered: 2}, moderation.Thresholds{})
 	p, err := pipeline.New(pipeline.Config{
 		Scratch: t.TempDir(), ItemsAtOnce: 2, Version: "test", Profile: "sha256:00", Engine: "1",
 		MaxBytes: pipeline.ByteCaps{Voice: 100, Photo: 100, Video: 100},

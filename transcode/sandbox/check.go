@@ -20,7 +20,7 @@ var engineCodes = map[pipeline.Code]bool{
 
 const (
 	maxSide       = 65_535 // pixels, of anything an engine may report
-	maxSamples    = 512
+	maxSamples    = 4096
 	maxRenditions = 64
 	maxDurationMS = 24 * 3600 * 1000
 )
@@ -49,6 +49,11 @@ func (resp Response) check(req Request) error {
 		return checkRendered(resp.Rendered, req.Out)
 	case OpLook:
 		return checkSamples(resp.Samples, req.Out)
+	case OpReadBack:
+		if resp.ReadBack == nil {
+			return crashed("read answered with nothing")
+		}
+		return checkReadBack(resp.ReadBack, req)
 	}
 	return nil
 }
@@ -81,7 +86,7 @@ const maxNames = 16
 var codecName = regexp.MustCompile(`^[A-Za-z0-9_-]{0,32}$`)
 
 func checkRendered(r *pipeline.Rendered, out string) error {
-	if len(r.Part.Renditions) == 0 || len(r.Part.Renditions) > maxRenditions || r.Planned < 0 {
+	if len(r.Part.Renditions) == 0 || len(r.Part.Renditions) > maxRenditions {
 		return crashed("render answered %d renditions", len(r.Part.Renditions))
 	}
 	if r.Part.DurationMS < 0 || r.Part.DurationMS > maxDurationMS || r.Part.SourceDurationMS < 0 {
@@ -96,7 +101,32 @@ func checkRendered(r *pipeline.Rendered, out string) error {
 			return err
 		}
 	}
-	return checkSamples(r.Samples, out)
+	return nil
+}
+
+// checkReadBack holds an answer to what was asked for: a safe rendition only where one was to be made, and counts that can be.
+func checkReadBack(r *pipeline.ReadBack, req Request) error {
+	if err := checkTexts(pipeline.Part{Placeholder: r.Placeholder}); err != nil {
+		return err
+	}
+	if !req.Read.Make && (len(r.Safe) > 0 || r.Placeholder != nil) || len(r.Safe) > 1 {
+		return crashed("read answered %d safe renditions", len(r.Safe))
+	}
+	for _, f := range r.Safe {
+		if f.Class != pipeline.ClassSafe {
+			return crashed("read answered a rendition of class %.40q", f.Class)
+		}
+		if err := checkRendition(f, req.Out); err != nil {
+			return err
+		}
+	}
+	s := r.Screen
+	if s.Frames < 0 || s.Scored < 0 || s.Covered < 0 || s.ShownMS < 0 || s.CoveredMS < 0 || s.LongestMS < 0 ||
+		s.Covered > s.Frames || s.Scored > s.Frames || s.CoveredMS > s.ShownMS || req.Read.Side > 0 && (s.Frames == 0 || len(s.Samples) == 0) {
+		return crashed("read answered that %d of %d frames are covered, %d of %d ms, by %d samples", s.Covered, s.Frames, s.CoveredMS, s.ShownMS,
+			len(s.Samples))
+	}
+	return checkSamples(s.Samples, req.Out)
 }
 
 func checkSamples(samples []pipeline.Sample, out string) error {

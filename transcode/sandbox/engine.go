@@ -23,6 +23,7 @@ import (
 // engine is one child process. It serves one message and one request at a time, and is never asked again after a failure.
 type engine struct {
 	skill  skill
+	reads  bool // it serves delivered files and never sees a source
 	room   *room
 	cmd    *exec.Cmd
 	in     io.WriteCloser

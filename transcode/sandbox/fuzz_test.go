@@ -89,7 +89,6 @@ func checkTaken(t *testing.T, req Request, resp Response) {
 				t.Errorf("the rendition %+v was taken", r)
 			}
 		}
-		samples = resp.Rendered.Samples
 	}
 	if req.Op == OpIdentify {
 		return

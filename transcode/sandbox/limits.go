@@ -61,7 +61,8 @@ func (r Request) class() class {
 	switch {
 	case r.Op == OpRender && r.Plan != nil && r.Plan.Photo != nil, r.Op == OpIdentify && r.File != nil && r.File.Type.Family == pipeline.FamilyImage:
 		return classes[pipeline.KindPhoto]
-	case r.Op == OpRender && r.Plan != nil && r.Plan.Video != nil, r.Op == OpLook:
+	case r.Op == OpRender && r.Plan != nil && r.Plan.Video != nil, r.Op == OpLook,
+		r.Op == OpReadBack && r.Read != nil && r.Read.Part.Kind == pipeline.KindVideo:
 		return classes[pipeline.KindVideo]
 	}
 	return classes[pipeline.KindVoice]

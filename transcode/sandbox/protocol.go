@@ -24,8 +24,9 @@ const (
 	OpOpen     Op = "open"     // work in this directory
 	OpIdentify Op = "identify" // header read
 	OpRender   Op = "render"   // carry out a plan
-	OpLook     Op = "look"     // frames of a video, nothing else
+	OpLook     Op = "look"     // key frames of a video, nothing else
 	OpVerify   Op = "verify"   // probe what was rendered
+	OpReadBack Op = "read"     // decode what was rendered, for the judge
 	OpInspect  Op = "inspect"  // say what this machine's libraries can do
 	OpProve    Op = "prove"    // make of known media what must become of them
 )
@@ -36,10 +37,12 @@ type Request struct {
 	Dir      string             `json:"dir,omitempty"`
 	File     *pipeline.File     `json:"file,omitempty"`
 	Plan     *transcode.Plan    `json:"plan,omitempty"`
-	Out      string             `json:"out,omitempty"`   // directory for what render writes
-	AtMS     []int64            `json:"at_ms,omitempty"` // of look: moments of what was rendered; none = key frames of the file
+	Out      string             `json:"out,omitempty"` // directory for what is written
 	Rendered *pipeline.Rendered `json:"rendered,omitempty"`
 	Kind     pipeline.Kind      `json:"kind,omitempty"` // of prove
+
+	Read *pipeline.ReadOrder  `json:"read,omitempty"`
+	Safe *transcode.PhotoPlan `json:"safe,omitempty"` // of read: what is made of the picture that stands for the item
 }
 
 // Response is one of many: any number of Progress, then exactly one with Done.
@@ -50,6 +53,7 @@ type Response struct {
 	Media    *pipeline.Media    `json:"media,omitempty"`
 	Rendered *pipeline.Rendered `json:"rendered,omitempty"`
 	Samples  []pipeline.Sample  `json:"samples,omitempty"`
+	ReadBack *pipeline.ReadBack `json:"read_back,omitempty"`
 	Checks   []Check            `json:"checks,omitempty"`
 }
 

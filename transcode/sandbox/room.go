@@ -109,58 +109,54 @@ func (r *room) furnish(ws *pipeline.Workspace, req Request) (Request, error) {
 			return req, pipeline.Trouble(pipeline.CodeInternal, "scratch", err)
 		}
 	}
-	if req.Op == OpLook && len(req.AtMS) > 0 {
-		return req, r.carryMade(ws, req.Out)
+	if req.Read != nil {
+		order := *req.Read
+		var err error
+		if order.Part.Renditions, err = r.lendAll(ws, order.Part.Renditions); err != nil {
+			return req, err
+		}
+		req.Read = &order
 	}
 	if req.Rendered == nil {
 		return req, nil
 	}
 	lent := *req.Rendered
-	lent.Samples = nil
-	lent.Part.Renditions = append([]pipeline.Rendition(nil), lent.Part.Renditions...)
-	for i := range lent.Part.Renditions {
-		inside, err := r.lend(ws, lent.Part.Renditions[i].Path)
-		if err != nil {
-			return req, pipeline.Trouble(pipeline.CodeInternal, "scratch", err)
-		}
-		lent.Part.Renditions[i].Path = inside
+	var err error
+	if lent.Part.Renditions, err = r.lendAll(ws, lent.Part.Renditions); err != nil {
+		return req, err
 	}
 	req.Rendered = &lent
 	return req, nil
 }
 
-// carryMade gives an engine copies of what was rendered, where it was rendered.
-func (r *room) carryMade(ws *pipeline.Workspace, dir string) error {
-	abs, err := ws.Abs(dir)
-	if err != nil {
-		return pipeline.Trouble(pipeline.CodeInternal, "scratch", err)
-	}
-	made, err := os.ReadDir(abs)
-	if err != nil {
-		return pipeline.Trouble(pipeline.CodeInternal, "scratch", err)
-	}
-	for _, f := range made {
-		if !f.Type().IsRegular() {
-			continue
+// lendAll lends delivered files and returns them with their names inside.
+func (r *room) lendAll(ws *pipeline.Workspace, files []pipeline.Rendition) ([]pipeline.Rendition, error) {
+	lent := slices.Clone(files)
+	for i := range lent {
+		inside, err := r.lend(ws, lent[i].Path)
+		if err != nil {
+			return nil, pipeline.Trouble(pipeline.CodeInternal, "scratch", err)
 		}
-		if err := carry(ws, r.Workspace, path.Join(dir, f.Name()), path.Join(dir, f.Name())); err != nil {
-			return err
-		}
+		lent[i].Path = inside
 	}
-	return nil
+	return lent, nil
 }
 
-// collect carries out what the answer to a render or a look names, each file once.
+// collect carries out what an answer names, each file once.
 func (r *room) collect(ws *pipeline.Workspace, op Op, resp Response) error {
+	var files []pipeline.Rendition
+	var samples []pipeline.Sample
+	switch op {
+	case OpRender:
+		files = resp.Rendered.Part.Renditions
+	case OpReadBack:
+		files, samples = resp.ReadBack.Safe, resp.ReadBack.Screen.Samples
+	case OpLook:
+		samples = resp.Samples
+	}
 	var names []string
-	samples := resp.Samples
-	if op == OpRender {
-		samples = resp.Rendered.Samples
-		for _, f := range resp.Rendered.Part.Renditions {
-			names = append(names, f.Path)
-		}
-	} else if op != OpLook {
-		return nil
+	for _, f := range files {
+		names = append(names, f.Path)
 	}
 	for _, s := range samples {
 		names = append(names, s.Path)

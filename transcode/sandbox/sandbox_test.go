@@ -391,8 +391,8 @@ func TestConfigNamesEveryMistake(t *testing.T) {
 	}
 }
 
-// TestLookIsChecked has an engine answer a look with a sample outside its directory.
-func TestLookIsChecked(t *testing.T) {
+// TestKeyFramesAreChecked has an engine answer a look with a sample outside its directory.
+func TestKeyFramesAreChecked(t *testing.T) {
 	r := newHall(t, nil)
 	s, ok := r.proc.(*session)
 	if !ok {
@@ -402,10 +402,10 @@ func TestLookIsChecked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if samples, err := s.Look(t.Context(), file, &transcode.Plan{Video: &transcode.VideoPlan{}}, nil); pipeline.AsError(err).Code != pipeline.CodeEngineCrashed {
+	if samples, err := s.KeyFrames(t.Context(), file, &transcode.Plan{Video: &transcode.VideoPlan{}}); pipeline.AsError(err).Code != pipeline.CodeEngineCrashed {
 		t.Errorf("%v, %v", samples, err)
 	}
-	if samples, err := s.Look(t.Context(), file, &transcode.Plan{Photo: &transcode.PhotoPlan{}}, nil); err != nil || samples != nil {
+	if samples, err := s.KeyFrames(t.Context(), file, &transcode.Plan{Photo: &transcode.PhotoPlan{}}); err != nil || samples != nil {
 		t.Errorf("a photo: %v, %v", samples, err)
 	}
 }

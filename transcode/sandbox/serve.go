@@ -15,8 +15,9 @@ type Handler interface {
 	Open(dir string) error
 	Identify(ctx context.Context, f pipeline.File) (pipeline.Media, error)
 	Render(ctx context.Context, f pipeline.File, plan *transcode.Plan, out string, progress func(percent float64)) (*pipeline.Rendered, error)
-	Look(ctx context.Context, f pipeline.File, plan *transcode.Plan, out string, atMS []int64) ([]pipeline.Sample, error)
+	KeyFrames(ctx context.Context, f pipeline.File, plan *transcode.Plan, out string) ([]pipeline.Sample, error)
 	Verify(ctx context.Context, r *pipeline.Rendered) error
+	ReadBack(ctx context.Context, order pipeline.ReadOrder, safe *transcode.PhotoPlan) (*pipeline.ReadBack, error)
 	Inspect(ctx context.Context) []Check
 }
 
@@ -49,9 +50,11 @@ func answer(ctx context.Context, h Handler, req Request, progress func(float64))
 	case req.Op == OpRender && req.File != nil && req.Plan != nil:
 		resp.Rendered, err = h.Render(ctx, *req.File, req.Plan, req.Out, progress)
 	case req.Op == OpLook && req.File != nil && req.Plan != nil:
-		resp.Samples, err = h.Look(ctx, *req.File, req.Plan, req.Out, req.AtMS)
+		resp.Samples, err = h.KeyFrames(ctx, *req.File, req.Plan, req.Out)
 	case req.Op == OpVerify && req.Rendered != nil:
 		err = h.Verify(ctx, req.Rendered)
+	case req.Op == OpReadBack && req.Read != nil:
+		resp.ReadBack, err = h.ReadBack(ctx, *req.Read, req.Safe)
 	case req.Op == OpInspect:
 		resp.Checks = append(h.Inspect(ctx), insideChecks()...)
 	case req.Op == OpProve:

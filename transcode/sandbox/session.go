@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -62,19 +63,17 @@ func (s *session) Render(ctx context.Context, f pipeline.File, plan pipeline.Pla
 	return resp.Rendered, nil
 }
 
-// Look takes the classifier's frames of a video without rendering it: with no moments the key frames of f as plan would deliver them,
-// before Render, where Render would cost more than that; with moments, milliseconds of the delivered video, the frames shown there, after
-// Render. Anything but a video has none.
-func (s *session) Look(ctx context.Context, f pipeline.File, plan pipeline.Plan, atMS []int64) ([]pipeline.Sample, error) {
+// KeyFrames takes the key frames of f as plan would deliver them, where Render would cost more than that. Anything but a video has none.
+func (s *session) KeyFrames(ctx context.Context, f pipeline.File, plan pipeline.Plan) ([]pipeline.Sample, error) {
 	order, ok := plan.(*transcode.Plan)
 	if !ok {
 		return nil, fmt.Errorf("sandbox: a plan of type %T is not ours", plan)
 	}
-	if order.Video == nil || len(atMS) == 0 && order.Video.Method == transcode.MethodRemux {
+	if order.Video == nil || order.Video.Method == transcode.MethodRemux {
 		return nil, nil
 	}
 	out := outOf(f)
-	resp, err := s.do(ctx, Request{Op: OpLook, File: &f, Plan: order, Out: out, AtMS: atMS}, s.pool.cfg.Limits.Video, nil)
+	resp, err := s.do(ctx, Request{Op: OpLook, File: &f, Plan: order, Out: out}, s.pool.cfg.Limits.Video, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +86,33 @@ func outOf(f pipeline.File) string { return path.Join("out", path.Base(f.Path)) 
 func (s *session) Verify(ctx context.Context, r *pipeline.Rendered) error {
 	_, err := s.do(ctx, Request{Op: OpVerify, Rendered: r}, s.pool.cfg.Limits.Verify, nil)
 	return err
+}
+
+// ReadBack has delivered files decoded by an engine that never saw a source.
+func (s *session) ReadBack(ctx context.Context, order pipeline.ReadOrder) (*pipeline.ReadBack, error) {
+	req := Request{Op: OpReadBack, Read: &order, Out: order.Out}
+	if shown := standing(order.Part); order.Make && shown != nil {
+		req.Safe = transcode.SafePlan(shown.Width, shown.Height, s.pool.profile)
+	}
+	limit := s.pool.cfg.Limits.Photo
+	if order.Part.Kind == pipeline.KindVideo {
+		limit = s.pool.cfg.Limits.Video
+	}
+	resp, err := s.do(ctx, req, limit, nil)
+	if err != nil {
+		return nil, err
+	}
+	return resp.ReadBack, nil
+}
+
+// standing is the still picture that stands for an item: a photo's default rendition, a video's poster.
+func standing(p pipeline.Part) *pipeline.Rendition {
+	for i, r := range p.Renditions {
+		if strings.HasPrefix(r.MIME, "image/") && (r.Default || r.Name == "poster") {
+			return &p.Renditions[i]
+		}
+	}
+	return nil
 }
 
 // of returns the wall limit of a render.
@@ -146,7 +172,7 @@ func (s *session) dropIdle() {
 
 // once carries what the request is about into an engine's room, asks, and carries the answer's files out.
 func (s *session) once(ctx context.Context, req Request, limit time.Duration, progress func(float64)) (Response, error) {
-	e, err := s.acquire(ctx, req.skill())
+	e, err := s.acquire(ctx, req)
 	if err != nil {
 		return Response{}, err
 	}
@@ -186,27 +212,28 @@ func clip(s string, most int) string {
 }
 
 // acquire waits for a free slot and returns an engine that is this message's and can do what is needed.
-func (s *session) acquire(ctx context.Context, need skill) (*engine, error) {
+func (s *session) acquire(ctx context.Context, req Request) (*engine, error) {
 	select {
 	case s.slots <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	e, err := s.opened(ctx, need)
+	e, err := s.opened(ctx, req)
 	if err != nil {
 		<-s.slots
 	}
 	return e, err
 }
 
-func (s *session) opened(ctx context.Context, need skill) (*engine, error) {
-	if e := s.reuse(need); e != nil {
+func (s *session) opened(ctx context.Context, req Request) (*engine, error) {
+	if e := s.reuse(req); e != nil {
 		return e, nil
 	}
-	e, err := s.pool.take(need)
+	e, err := s.pool.take(req.skill())
 	if err != nil {
 		return nil, err
 	}
+	e.reads = req.reads()
 	e.yield(s.nice)
 	s.mu.Lock()
 	s.all = append(s.all, e)
@@ -232,13 +259,14 @@ func (s *session) welcome(ctx context.Context, e *engine) (*engine, error) {
 }
 
 // reuse takes an idle engine that can do what is needed, nil where there is none; one that is not needed for more is preferred.
-func (s *session) reuse(need skill) *engine {
+func (s *session) reuse(req Request) *engine {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.idle = slices.DeleteFunc(s.idle, (*engine).dead)
-	at := slices.IndexFunc(s.idle, func(e *engine) bool { return e.skill == need })
+	need, reads := req.skill(), req.reads()
+	at := slices.IndexFunc(s.idle, func(e *engine) bool { return e.reads == reads && e.skill == need })
 	if at < 0 {
-		at = slices.IndexFunc(s.idle, func(e *engine) bool { return e.skill > need })
+		at = slices.IndexFunc(s.idle, func(e *engine) bool { return e.reads == reads && e.skill > need })
 	}
 	if at < 0 {
 		return nil

@@ -21,3 +21,7 @@ func (r Request) skill() skill {
 	}
 	return all
 }
+
+// reads reports whether a request is about delivered files alone. It is given to an engine that never saw a source: what an engine might
+// have been made to hide by the one is then found in the other.
+func (r Request) reads() bool { return r.Op == OpVerify || r.Op == OpReadBack }

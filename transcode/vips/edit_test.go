@@ -220,8 +220,8 @@ func TestRenderPixels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Samples) != 0 || r.Planned != 0 || r.Part.Width != 300 {
-		t.Errorf("samples %v of %d, width %d", r.Samples, r.Planned, r.Part.Width)
+	if r.Part.Width != 300 || r.Part.Placeholder != nil {
+		t.Errorf("width %d, placeholder %v", r.Part.Width, r.Part.Placeholder)
 	}
 	cardColours(t, "poster", rendered{Rendered: r, dir: dir}.pixels(t, "poster", "image/jpeg"), wholeCard)
 	if _, err := RenderPixels(context.Background(), dir, "short", pix[1:], 300, 200, plan, tools{}); codeOf(err) != pipeline.CodeInternal {

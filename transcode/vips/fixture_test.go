@@ -35,9 +35,8 @@ func TestEveryPhotoFixture(t *testing.T) {
 			if r.Part.Width != want.outW || r.Part.Height != want.outH {
 				t.Errorf("display %d×%d, want %d×%d", r.Part.Width, r.Part.Height, want.outW, want.outH)
 			}
-			s := r.Samples[0]
-			if s.Width != want.sampleW || s.Height != want.sampH || r.Planned != 1 {
-				t.Errorf("sample %+v of %d", s, r.Planned)
+			if s := r.sampled(t); s.w != want.sampleW || s.h != want.sampH {
+				t.Errorf("sample %d×%d", s.w, s.h)
 			}
 			for _, x := range r.Part.Renditions {
 				t.Logf("%-8s %-10s %4d×%-4d %7d bytes", x.Name, x.MIME, x.Width, x.Height, x.Size)

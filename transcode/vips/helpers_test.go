@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/ninefold/ninefold/moderation/screen"
 	"github.com/ninefold/ninefold/pipeline"
 	"github.com/ninefold/ninefold/transcode"
 )
@@ -94,12 +95,29 @@ func processAs(t testing.TB, dir string, f pipeline.File, m pipeline.Media, edit
 	if err != nil {
 		return rendered{}, err
 	}
+	standIn(t, dir, r)
 	for _, rendition := range r.Part.Renditions {
 		if err := Verify(dir, rendition); err != nil {
 			t.Errorf("verify %s %s: %v", rendition.Name, rendition.MIME, err)
 		}
 	}
 	return rendered{r, dir, m}, nil
+}
+
+// standIn makes what stands in the picture's place of the display rendition, as reading back does.
+func standIn(t testing.TB, dir string, r *pipeline.Rendered) {
+	t.Helper()
+	display := rendered{Rendered: r, dir: dir}.find(t, "display", "image/jpeg")
+	pix, w, h, err := Delivered(context.Background(), dir, display)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := RenderPixels(context.Background(), dir, "out/read", pix, w, h, transcode.SafePlan(w, h, transcode.DefaultProfile()), tools{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Part.Renditions = append(r.Part.Renditions, made.Part.Renditions...)
+	r.Part.Placeholder = made.Part.Placeholder
 }
 
 func mustProcess(t testing.TB, dir string, f pipeline.File, edits ...pipeline.Edit) rendered {
@@ -129,18 +147,16 @@ func (r rendered) pixels(t testing.TB, name, mime string) raster {
 	return decoded(t, filepath.Join(r.dir, r.find(t, name, mime).Path))
 }
 
-// sampled returns the classifier's raster.
+// sampled is what a judge sees of the display rendition: a base raster.
 func (r rendered) sampled(t testing.TB) raster {
 	t.Helper()
-	s := r.Samples[0]
-	data, err := os.ReadFile(filepath.Join(r.dir, s.Path))
+	pix, w, h, err := Delivered(context.Background(), r.dir, r.find(t, "display", "image/jpeg"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(data) != 3*s.Width*s.Height {
-		t.Fatalf("the sample has %d bytes, want %d×%d×3", len(data), s.Width, s.Height)
-	}
-	return raster{data, s.Width, s.Height, 3}
+	bw, bh := screen.BaseSize(w, h, 448)
+	p := screen.Reduce(screen.Pixels{W: w, H: h, Pix: pix}, bw, bh)
+	return raster{p.Pix, p.W, p.H, 3}
 }
 
 // raster is packed 8-bit rows.

@@ -87,7 +87,7 @@ func newRenderer(ctx context.Context, dir, out string, plan *transcode.PhotoPlan
 func (r *renderer) run(decode func() error) (*pipeline.Rendered, error) {
 	err := onThread(func() error {
 		defer r.arena.free()
-		for _, stage := range []func() error{decode, r.images, r.safe, r.placeholder, r.sample} {
+		for _, stage := range []func() error{decode, r.images, r.safe, r.placeholder} {
 			if err := r.ctx.Err(); err != nil {
 				return err
 			}

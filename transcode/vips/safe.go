@@ -50,6 +50,9 @@ func (r *renderer) tiny(s *transcode.SafeOut) (picture, error) {
 const placeholderSide = 100
 
 func (r *renderer) placeholder() error {
+	if r.plan.Safe == nil {
+		return nil
+	}
 	w, h := transcode.FitSize(r.plan.Width, r.plan.Height, max(r.plan.Width, r.plan.Height), placeholderSide)
 	p, err := r.atLeast(w, h).areaShrink(w, h)
 	if err != nil {

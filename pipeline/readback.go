@@ -1,0 +1,147 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// screen reads the verified renditions back: what stands in their place is made of them, and the facts are found in them. No facts is no
+// reason to fail here: what unknown means is decided per recipient. When every recipient would be refused, the item ends before anything
+// of it is stored.
+func (it *itemRun) screen(ctx context.Context) error {
+	it.facts = Facts{Status: Skipped, Level: LevelUnknown}
+	if it.kind() == KindVoice {
+		return it.refusedToAll()
+	}
+	needed := it.needed(it.kind())
+	back, err := it.readBack(ctx, it.rendered.Part, true, needed)
+	if err != nil {
+		return err
+	}
+	if err := it.adopt(ctx, back); err != nil {
+		return err
+	}
+	if !needed {
+		it.facts = notNeeded()
+		return nil
+	}
+	facts, err := it.judge(ctx, back.Screen)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	it.facts = facts
+	if err != nil {
+		it.Log.Warn("scan", "job_id", it.job.JobID, "item_id", it.item.ID, "error", err)
+	}
+	return it.refusedToAll()
+}
+
+// readBack decodes the renditions of a part, files of the workspace whose digests are known. Where nobody judges, only what stands in
+// their place is made.
+func (it *itemRun) readBack(ctx context.Context, part Part, make, judged bool) (*ReadBack, error) {
+	side := 0
+	if judged {
+		side = it.Moderator.Side()
+	}
+	seed, err := it.seed(ctx, it.file.SHA256)
+	if err != nil {
+		return nil, err
+	}
+	back, err := it.proc.ReadBack(ctx, ReadOrder{
+		Part: part, Out: fmt.Sprintf("out/%d/read", it.index), Make: make, Side: side, Seed: seed,
+	})
+	if err != nil {
+		return nil, err
+	}
+	back.Screen.Renditions = digests(part.Renditions)
+	return back, nil
+}
+
+func digests(renditions []Rendition) []string {
+	sums := make([]string, len(renditions))
+	for i, r := range renditions {
+		sums[i] = r.SHA256
+	}
+	slices.Sort(sums)
+	return slices.Compact(sums)
+}
+
+// adopt adds to the part what was made of its renditions. It is verified like them.
+func (it *itemRun) adopt(ctx context.Context, back *ReadBack) error {
+	made := Rendered{Part: Part{Kind: it.kind(), Renditions: back.Safe}}
+	for i := range made.Part.Renditions {
+		if err := it.fingerprint(&made.Part.Renditions[i]); err != nil {
+			return err
+		}
+	}
+	if err := it.proc.Verify(ctx, &made); err != nil {
+		return err
+	}
+	part := &it.rendered.Part
+	part.Renditions, part.Placeholder = append(part.Renditions, made.Part.Renditions...), back.Placeholder
+	return nil
+}
+
+// judge has the facts found. A judge that scores nothing has nothing to be shown.
+func (it *itemRun) judge(ctx context.Context, in ScreenInput) (Facts, error) {
+	return it.Moderator.Screen(ctx, it.ws, in)
+}
+
+// rescreen finds the facts of a part in its stored renditions, all those that show it. One that the store lost is ErrNotExist: what a
+// client that still has it may show is not known.
+func (it *itemRun) rescreen(ctx context.Context, part Part) (*Facts, error) {
+	shown := part
+	shown.Renditions = slices.DeleteFunc(slices.Clone(part.Renditions), func(r Rendition) bool { return r.Class != ClassFull })
+	for i := range shown.Renditions {
+		if err := it.stageRendition(ctx, &shown.Renditions[i], i); err != nil {
+			return nil, err
+		}
+	}
+	if part.Source != nil {
+		it.file.SHA256 = part.Source.SHA256
+	}
+	back, err := it.readBack(ctx, shown, false, true)
+	if err != nil {
+		return nil, err
+	}
+	facts, err := it.judge(ctx, back.Screen)
+	return &facts, err
+}
+
+// stageRendition fetches a stored rendition into the workspace, held to its digest.
+func (it *itemRun) stageRendition(ctx context.Context, r *Rendition, i int) error {
+	src, o, err := it.Store.Get(ctx, r.Key)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	f, err := StageFile(it.ws, fmt.Sprintf("in/%d/r%02d", it.index, i), src, o.Size, maxRenditionBytes)
+	if err != nil {
+		return err
+	}
+	if f.SHA256 != r.SHA256 || f.Size != r.Size {
+		return Trouble(CodeStorageUnavailable, "read back", fmt.Errorf("%s holds other bytes than its digest says", r.Key))
+	}
+	r.Path, r.Key = f.Path, ""
+	return nil
+}
+
+// screenSource makes the part again for the judge alone; what it renders is thrown away.
+func (it *itemRun) screenSource(ctx context.Context) (*Facts, error) {
+	for _, s := range itemStages() {
+		if s.name == stageRecall || s.name == stageStore {
+			continue
+		}
+		it.stage = s.name
+		it.report(0)
+		if err := s.do(it, ctx); err != nil && it.facts.Status == "" { // what is refused for what it shows has facts
+			return nil, AsErrorIn(s.name, err)
+		}
+		if it.done || it.facts.Status != "" {
+			break
+		}
+	}
+	facts := it.facts
+	return &facts, nil
+}

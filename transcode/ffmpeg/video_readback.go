@@ -1,0 +1,139 @@
+package ffmpeg
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	ff "github.com/u2takey/ffmpeg-go"
+
+	"github.com/ninefold/ninefold/pipeline"
+)
+
+// DeliveredFrame is one picture of a delivered video, as a client decodes it, reduced for the judge.
+type DeliveredFrame struct {
+	Index  int
+	Count  int     // of the file
+	AtMS   int64   // when it is shown
+	ForMS  float64 // how long
+	Sync   bool    // a decoder may begin here
+	Base   []byte  // packed sRGB, Width × Height: each value the mean of the pixels it covers
+	Points []byte  // packed sRGB, Height/2 lines of Width, of which Width/2 are filled: see Reduction
+}
+
+// Reduction says how frames are reduced. Beside the means, points are taken: single pixels that tell how far pixels lie from their mean.
+// Point (x, y) is one of the pixels that the mean at (2x+1, 2y+1) covers.
+type Reduction struct {
+	Width, Height int // of the means, pixels, at most the video's
+	// ShiftX and ShiftY place the points within the pixels that one mean covers. They are to be a secret: what lies between points that a
+	// sender knows is not measured.
+	ShiftX, ShiftY int
+}
+
+func (r Reduction) baseBytes() int { return r.Width * r.Height * 3 }
+
+func (r Reduction) pointBytes() int { return r.Width * (r.Height / 2) * 3 }
+
+// ReadBack decodes every picture of a delivered MP4, those that its edit list leaves out included, and hands them to each in the order
+// they are shown. The slices are used again. A file whose decoder gives another number of pictures than its tables promise is
+// CodeEncodeFailed: what a client shows of it is not known.
+func (t Tools) ReadBack(ctx context.Context, dir string, r pipeline.Rendition, to Reduction, each func(DeliveredFrame) error) error {
+	info, err := readMP4(filepath.Join(dir, filepath.FromSlash(r.Path)))
+	if err != nil {
+		return unfit(err)
+	}
+	video := info.track("vide")
+	if video == nil {
+		return unfit(fmt.Errorf("no picture stream"))
+	}
+	times, err := video.frameTimes()
+	if err != nil {
+		return unfit(err)
+	}
+	args, err := readBackArgs(r, to)
+	if err != nil {
+		return err
+	}
+	if to.Width < 2 || to.Height < 2 {
+		return pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.ReadBack", fmt.Errorf("rasters of %d × %d pixels", to.Width, to.Height))
+	}
+	sink := &frameSink{times: times, timescale: video.timescale, to: to, each: each}
+	err = t.Run(ctx, Run{Args: args, Dir: dir, Stdout: sink, Failed: pipeline.CodeEncodeFailed})
+	if err != nil {
+		return err
+	}
+	return sink.end()
+}
+
+// readBackArgs give means and, below them, points.
+func readBackArgs(r pipeline.Rendition, to Reduction) ([]string, error) {
+	made := pipeline.File{Path: r.Path, Type: pipeline.TypeMP4}
+	split := Input(made, ff.KwArgs{"noautorotate": "", "ignore_editlist": 1}).Get("v:0").Split()
+	means := toRGB(split.Get("0"), to.Width, to.Height, "area")
+	points := split.Get("1")
+	if to.ShiftX > 0 || to.ShiftY > 0 {
+		points = points.Filter("crop", nil, ff.KwArgs{
+			"x": to.ShiftX, "y": to.ShiftY, "w": fmt.Sprintf("iw-%d", to.ShiftX), "h": fmt.Sprintf("ih-%d", to.ShiftY), "exact": 1,
+		})
+	}
+	points = toRGB(points, to.Width/2, to.Height/2, "neighbor").
+		Filter("pad", nil, ff.KwArgs{"w": to.Width, "h": to.Height / 2, "x": 0, "y": 0, "color": "black"})
+	both := ff.Filter([]*ff.Stream{means, points}, "vstack", nil)
+	return BuildArgs(ff.Output([]*ff.Stream{both}, "pipe:1", ff.KwArgs{
+		"format": "rawvideo", "c:v": "rawvideo", "pix_fmt": "rgb24", "fps_mode:v": "passthrough", "fflags": "+bitexact",
+	}))
+}
+
+// toRGB scales as a client does that follows the stream's own colour tags, which a delivered video always has.
+func toRGB(v *ff.Stream, w, h int, flags string) *ff.Stream {
+	return v.Filter("scale", nil, ff.KwArgs{"w": w, "h": h, "flags": flags, "in_color_matrix": "auto", "in_range": "tv", "out_range": "pc"}).
+		Filter("format", ff.Args{"rgb24"})
+}
+
+// frameSink cuts ffmpeg's output into frames.
+type frameSink struct {
+	times     []frameTime
+	timescale int64
+	to        Reduction
+	each      func(DeliveredFrame) error
+	buf       []byte
+	n         int
+}
+
+func (s *frameSink) Write(p []byte) (int, error) {
+	size := s.to.baseBytes() + s.to.pointBytes()
+	if s.buf == nil {
+		s.buf = make([]byte, 0, size)
+	}
+	for rest := p; len(rest) > 0; {
+		take := min(size-len(s.buf), len(rest))
+		s.buf = append(s.buf, rest[:take]...)
+		rest = rest[take:]
+		if len(s.buf) == size {
+			if err := s.frame(); err != nil {
+				return 0, err
+			}
+			s.buf = s.buf[:0]
+		}
+	}
+	return len(p), nil
+}
+
+func (s *frameSink) frame() error {
+	if s.n >= len(s.times) {
+		return unfit(fmt.Errorf("more pictures than the %d that the tables promise", len(s.times)))
+	}
+	t := s.times[s.n]
+	s.n++
+	return s.each(DeliveredFrame{
+		Index: s.n - 1, Count: len(s.times), AtMS: ticksMS(t.at, s.timescale), ForMS: float64(t.length) * 1000 / float64(s.timescale),
+		Sync: t.sync, Base: s.buf[:s.to.baseBytes()], Points: s.buf[s.to.baseBytes():],
+	})
+}
+
+func (s *frameSink) end() error {
+	if s.n != len(s.times) || len(s.buf) > 0 {
+		return unfit(fmt.Errorf("%d pictures where the tables promise %d", s.n, len(s.times)))
+	}
+	return nil
+}
