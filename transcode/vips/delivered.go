@@ -42,7 +42,7 @@ func delivered(ctx context.Context, a *arena, dir string, r pipeline.Rendition) 
 	if !ok {
 		return picture{}, fmt.Errorf("%s is no picture that is delivered", r.MIME)
 	}
-	p, err := source{filepath.Join(dir, filepath.FromSlash(r.Path)), typ}.open(a, loading{failOn: failOnError})
+	p, err := source{path: filepath.Join(dir, filepath.FromSlash(r.Path)), typ: typ}.open(a, loading{failOn: failOnError})
 	if err != nil {
 		return picture{}, err
 	}
