@@ -306,7 +306,8 @@ func (g *graph) playback(v *ff.Stream, plan *transcode.VideoPlan, sound *ff.Stre
 // encoded are the streams of an MP4 and how they are encoded.
 func encoded(v *ff.Stream, e transcode.VideoEncode, sound *ff.Stream, when transcode.VideoTime) ([]*ff.Stream, ff.KwArgs) {
 	opts := merge(containerOptions(), ff.KwArgs{
-		"c:v": "libx264", "preset": e.Preset, "crf": e.CRF, "maxrate": fmt.Sprint(e.MaxRate), "bufsize": fmt.Sprint(e.BufferSize),
+		"bsf:v": frameLength() + "," + slicesOnly,
+		"c:v":   "libx264", "preset": e.Preset, "crf": e.CRF, "maxrate": fmt.Sprint(e.MaxRate), "bufsize": fmt.Sprint(e.BufferSize),
 		"profile:v": "high", "level:v": "4.0", "pix_fmt": "yuv420p", "threads:v": encoderThreads,
 		"fps_mode:v": "vfr", "enc_time_base:v": fmt.Sprintf("1/%d", timeBase),
 		"force_key_frames": fmt.Sprintf("expr:gte(t,n_forced*%s)", rateString(e.GOPSeconds)),
@@ -320,6 +321,12 @@ func encoded(v *ff.Stream, e transcode.VideoEncode, sound *ff.Stream, when trans
 		})
 	}
 	return streams, opts
+}
+
+// frameLength gives every picture the length of a frame at least. A muxer takes it of the last one only, and ffmpeg 7.1 says a tick there,
+// whose edit list then leaves the last picture out.
+func frameLength() string {
+	return fmt.Sprintf(`setts=pts=PTS:dts=DTS:duration=max(DURATION\,%d)`, timeBase/transcode.SampleHz)
 }
 
 // soundWindow cuts by the clock and not by what has come: sound that begins late ends where the picture does.
