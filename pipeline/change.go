@@ -47,7 +47,7 @@ func Compare(from, to Manifest) Change {
 	}
 	for _, p := range to.Parts {
 		was, known := old[p.ItemID]
-		if a, b := levelOf(was), levelOf(p); known && a != b {
+		if a, b := levelOf(was), levelOf(p); known && a != b && !p.unseen() {
 			c.Verdicts = append(c.Verdicts, VerdictChange{p.ItemID, a, b})
 		}
 		if was.Status != p.Status {
@@ -57,6 +57,9 @@ func Compare(from, to Manifest) Change {
 	c.Decisions = compareDecisions(from, to)
 	return c
 }
+
+// unseen: nobody has looked at p, for nobody's decision depends on it. That is no verdict.
+func (p Part) unseen() bool { return p.Moderation != nil && p.Moderation.Status == NotNeeded }
 
 func onlyIn(m, other Manifest) (keys []string, bytes int64) {
 	known := map[string]bool{}

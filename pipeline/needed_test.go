@@ -225,6 +225,34 @@ func TestAudienceThatNeedsItAtPublish(t *testing.T) {
 	}
 }
 
+// TestAudienceThatNeedsItNoMoreAtPublish: who was thought to be protected and turns out to be an adult without a filter gets the message with
+// nothing said of what it shows, and so does the next revision of a message that was looked at.
+func TestAudienceThatNeedsItNoMoreAtPublish(t *testing.T) {
+	for _, l := range []pipeline.Level{pipeline.LevelClear, pipeline.LevelExplicit} {
+		r := newRig(t)
+		r.mod.Facts, r.Audience = level(l), ageOf(pipeline.Adult)
+		r.upload(t, "a", "lake")
+		m := r.run(t, people(job("j", "a"), pipeline.Adult, pipeline.Teen, pipeline.FilterOff), pipeline.RunOptions{})
+		if got := actions(m); r.mod.Screened.Load() != 1 || !slices.Equal(got, []pipeline.Action{pipeline.Deliver}) {
+			t.Errorf("%s: %v after %d looks", l, got, r.mod.Screened.Load())
+		}
+		r.findsNone(t, "manifests/")
+		r.findsNone(t, "audit/")
+	}
+	r := stored(t) // looked at, for somebody with a filter
+	r.Audience = filterOf(pipeline.FilterOff)
+	for run, o := range map[string]pipeline.RedoOrder{"run1": {}, "run2": {Scope: pipeline.RedoModeration}, "run3": {Afresh: true}} {
+		o.Run = run
+		if done := r.redo(t, o); len(done.Change.Verdicts) > 0 {
+			t.Errorf("%s: nobody has looked, and it is a new verdict: %+v", run, done.Change)
+		}
+	}
+	r.findsNone(t, "revisions/j/")
+	if m := r.current(t); m.Number() != 2 {
+		t.Errorf("manifest %d is in force", m.Number())
+	}
+}
+
 // ageOf is an audience all of whose recipients are of this age now.
 type ageOf pipeline.AgeBand
 

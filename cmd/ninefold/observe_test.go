@@ -136,7 +136,7 @@ func holdsMetrics(t *testing.T, o observed) {
 		`ninefold_stage_duration_seconds_count{kind="photo",stage="fetch"} 3`,
 		`ninefold_stage_duration_seconds_count{kind="photo",stage="render"} 1`,
 		`ninefold_moderation_score_count{category="explicit"} 1`,
-		`ninefold_decisions_total{action="deliver",reason="filter_off"} 1`,
+		`ninefold_decisions_total{action="deliver",reason="clear"} 1`,
 		`ninefold_attempts_total{class="photo",outcome="done"} 2`,
 		`ninefold_engine_requests_total{op="render",outcome="ok"} 1`,
 		`ninefold_engine_requests_total{op="render",outcome="crashed"} 0`,
