@@ -22,6 +22,7 @@ type gifFrame struct {
 	packed     byte   // flags of its descriptor
 	palette    []byte // its own, else the file's
 	data       []byte // code size and whole sub-blocks, without their end
+	cut        bool   // the file ends inside it
 }
 
 // How long browsers show a frame whose delay is shorter than 20 ms.
@@ -132,7 +133,7 @@ func (g *gifFacts) frame(data []byte, at int, common, control []byte) int {
 		return len(data)
 	}
 	end := wholeBlocks(data, at+1)
-	f.data = data[at:end]
+	f.data, f.cut = data[at:end], end >= len(data) || data[end] != 0
 	if len(f.data) > 1 && f.w > 0 && f.h > 0 {
 		g.frames = append(g.frames, f)
 	}
@@ -222,8 +223,11 @@ func (s source) openGIF(a *arena, ld loader, l loading) (picture, error) {
 	if len(g.frames) == 0 || g.spills() {
 		return picture{}, errGIF
 	}
-	p, err := s.load(a, ld, l, g.first())
 	f := g.frames[0]
+	if f.cut && l.failOn == failOnError {
+		return picture{}, errors.New("a GIF whose picture is cut short")
+	}
+	p, err := s.load(a, ld, l, g.first())
 	if err != nil || f.w == g.width && f.h == g.height {
 		return p, err
 	}
