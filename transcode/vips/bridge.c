@@ -28,17 +28,18 @@ static int load_file(const nf_source *s, VipsImage **out) {
 	case NF_JPEG: return vips_jpegload(s->path, out, "shrink", s->shrink, "autorotate", FALSE, "access", seq, "fail_on", s->fail_on, NULL);
 	case NF_PNG: return vips_pngload(s->path, out, "access", seq, "fail_on", s->fail_on, NULL);
 	case NF_WEBP: return vips_webpload(s->path, out, "page", 0, "n", s->all_pages ? -1 : 1, "scale", 1.0, "access", seq, "fail_on", s->fail_on, NULL);
-	case NF_HEIF: return vips_heifload(s->path, out, "page", 0, "n", 1, "thumbnail", FALSE, "access", seq, "fail_on", s->fail_on, NULL);
+	case NF_HEIF: return vips_heifload(s->path, out, "thumbnail", FALSE, "access", seq, "fail_on", s->fail_on, NULL);
 	}
 	vips_error("ninefold", "no such loader");
 	return -1;
 }
 
+// A HEIC or AVIF is given no page: only then is the primary picture taken, which need not be the first.
 int nf_load(const nf_source *s, VipsImage **out) {
 	if (s->buf && s->type == NF_GIF)
 		return vips_gifload_buffer(s->buf, s->len, out, "page", 0, "n", 1, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", s->fail_on, NULL);
 	if (s->buf)
-		return vips_heifload_buffer(s->buf, s->len, out, "page", 0, "n", 1, "thumbnail", FALSE, "access", VIPS_ACCESS_SEQUENTIAL,
+		return vips_heifload_buffer(s->buf, s->len, out, "thumbnail", FALSE, "access", VIPS_ACCESS_SEQUENTIAL,
 			"fail_on", s->fail_on, NULL);
 	return load_file(s, out);
 }
