@@ -446,7 +446,7 @@ func (w *world) send(client *queue.Client, kind pipeline.Kind, key string) strin
 	job := pipeline.Job{
 		Schema: pipeline.JobSchema, JobID: id, MessageID: "m_" + id, Conversation: pipeline.Conversation{ID: "c", Kind: pipeline.Direct},
 		Sender:     pipeline.Sender{ID: "s", AgeBand: pipeline.Adult},
-		Recipients: []pipeline.Recipient{{ID: "r", AgeBand: pipeline.Adult, Contact: pipeline.ContactAccepted, NudityFilter: pipeline.FilterOff}},
+		Recipients: []pipeline.Recipient{{ID: "r", AgeBand: pipeline.Adult, Contact: pipeline.ContactAccepted, NudityFilter: pipeline.FilterBlur}},
 		Items:      []pipeline.Item{{ID: "i", Kind: kind, Source: pipeline.Source{Key: key}}},
 	}
 	for deadline := time.Now().Add(settle); ; <-time.After(50 * time.Millisecond) {
