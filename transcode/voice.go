@@ -15,6 +15,7 @@ const maxCopyRate = 40_000
 type VoicePlan struct {
 	StartMS  int64        `json:"start_ms"` // of the trim edits together
 	EndMS    int64        `json:"end_ms"`   // 0 = to the end
+	Stream   int          `json:"stream"`   // the sound's index in the file
 	Channels int          `json:"channels"` // to decode: 1, or 2 to be mixed once it is known what is in them
 	SourceMS int64        `json:"source_ms"`
 	Steady   string       `json:"steady_decoder,omitempty"` // to decode by where ffmpeg's own decoder has lost its footing; dearer
@@ -41,7 +42,7 @@ func planVoice(item pipeline.Item, m pipeline.Media, prof Profile) (*VoicePlan, 
 		return nil, err
 	}
 	return &VoicePlan{
-		StartMS: start, EndMS: end, Channels: min(max(1, m.Audio.Channels), 2), SourceMS: m.DurationMS, Steady: steadyDecoder(m.Audio),
+		StartMS: start, EndMS: end, Stream: m.Audio.Index, Channels: min(max(1, m.Audio.Channels), 2), SourceMS: m.DurationMS, Steady: steadyDecoder(m.Audio),
 		MayCopy: mayCopyVoice(item, m, prof.Voice), Profile: prof.Voice,
 	}, nil
 }

@@ -18,8 +18,10 @@ const (
 	// codecLoss is what is aimed above the target, LU: the Opus of speech decodes to 0.0 to 0.9 less than it was given, the AAC to 0.0 to
 	// 0.3. So both lie around the target. What loses more is measured: see coded.
 	codecLoss = 0.4
-	// The drive of the limiter is searched upwards by searchStep, dB, and then halved to within goalLU.
+	// The drive of the limiter is searched upwards by searchStep, dB, or what is lacking if that is more, and then narrowed to goalLU,
+	// maxTries times at most.
 	searchStep = 2.0
+	maxTries   = 8
 	goalLU     = 0.05 // half of the step that meters show
 	// extraGain is how much more than the note's gain the limiter may be driven by, to make up for what it takes, dB, and cleanExtra the
 	// same where the noise stays below MaxFloorLUFS.
@@ -82,21 +84,24 @@ func (l *limiter) reach(in loudness, plan gainPlan, to aim) levelled {
 	if in.Peak+low <= to.ceiling {
 		return levelled{loudness: loudness{LUFS: goal, Peak: in.Peak + low}, drive: low}
 	}
-	out, high := l.at(low), low
+	out, high, before := l.at(low), low, 0.0
 	for high < most && out.LUFS < goal-goalLU {
-		low, high = high, math.Min(most, high+searchStep)
+		before = out.LUFS
+		low, high = high, math.Min(most, high+math.Max(searchStep, goal-before))
 		out = l.at(high)
 	}
-	for out.LUFS > goal+goalLU && low < high {
-		middle := (low + high) / 2
-		next := l.at(middle)
-		if math.Abs(next.LUFS-goal) <= goalLU || high-low < goalLU/10 {
-			return next
-		}
-		if next.LUFS > goal {
-			out, high = next, middle
+	return l.narrow(out, low, before, goal)
+}
+
+// narrow takes out, which gives more than goal, back to it; the drive low gave less, below. Over a few dB the loudness grows nearly in a
+// line, so that two or three tries are enough.
+func (l *limiter) narrow(out levelled, low, below, goal float64) levelled {
+	for try := 0; try < maxTries && out.LUFS > goal+goalLU && below < goal; try++ {
+		next := l.at(low + (out.drive-low)*(goal-below)/(out.LUFS-below))
+		if next.LUFS >= goal-goalLU {
+			out = next
 		} else {
-			low = middle
+			low, below = next.drive, next.LUFS
 		}
 	}
 	return out

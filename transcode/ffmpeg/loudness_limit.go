@@ -77,7 +77,8 @@ func (l *limiter) outcome(curve []float64) loudness {
 		out.peak = math.Max(out.peak, float64(l.bounds[i])*curve[i])
 	}
 	out.peak = math.Min(out.peak, l.ceiling)
-	return out.loudness()
+	lufs, _ := integrate(gatingBlocks(out.frames()))
+	return loudness{LUFS: lufs, Peak: decibel(out.peak)}
 }
 
 func (l *limiter) apply(curve []float64) {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"os"
+	"strconv"
 
 	ff "github.com/u2takey/ffmpeg-go"
 
@@ -21,13 +22,13 @@ var errNoSamples = errors.New("nothing was decoded")
 // that ffmpeg does not decode (silence descriptors, no data). Smaller jumps than the second number, seconds, are a clock's own.
 const fillGaps = "aresample=async=1:min_hard_comp=0.1"
 
-// decodeArgs decode the first audio stream to 32-bit float on pipe:1, at most most bytes and a frame. No trim is cut here.
-func decodeArgs(f pipeline.File, channels int, most int64, decoder string) ([]string, error) {
-	opts := ff.KwArgs{"vn": "", "sn": "", "dn": ""}
-	maps.Copy(opts, decodeBy(decoder, "a:0"))
-	sound := Input(f, opts).Get("a:0")
+// decodeArgs decode the plan's stream to 32-bit float on pipe:1, at most most bytes and a frame. No trim is cut here.
+func decodeArgs(f pipeline.File, plan *transcode.VoicePlan, most int64, decoder string) ([]string, error) {
+	opts, stream := ff.KwArgs{"vn": "", "sn": "", "dn": ""}, strconv.Itoa(plan.Stream)
+	maps.Copy(opts, decodeBy(decoder, stream))
+	sound := Input(f, opts).Get(stream)
 	return BuildArgs(sound.Output("pipe:1", ff.KwArgs{
-		"format": "f32le", "c:a": "pcm_f32le", "ac": channels, "ar": transcode.VoiceRate, "af": fillGaps, "map_metadata": -1, "map_chapters": -1,
+		"format": "f32le", "c:a": "pcm_f32le", "ac": plan.Channels, "ar": transcode.VoiceRate, "af": fillGaps, "map_metadata": -1, "map_chapters": -1,
 		"flush_packets": 0, "fs": most,
 	}))
 }
@@ -80,7 +81,7 @@ func (t Tools) decodeWith(
 	ctx context.Context, decoder, dir string, pcm *os.File, f pipeline.File, plan *transcode.VoicePlan, progress func(float64),
 ) (*voicePCM, error) {
 	src := newVoicePCM(plan)
-	args, err := decodeArgs(f, plan.Channels, src.offset(src.limit+1), decoder)
+	args, err := decodeArgs(f, plan, src.offset(src.limit+1), decoder)
 	if err != nil {
 		return nil, err
 	}

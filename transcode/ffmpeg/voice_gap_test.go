@@ -5,7 +5,10 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/ninefold/ninefold/pipeline"
 )
 
 // soundFault copies a file of the shared faults into the kit's directory.
@@ -77,5 +80,38 @@ func TestOpposedChannelsKeepTheirLevel(t *testing.T) {
 	}
 	if lost := decibel(0.4 / float64(samplePeak(s.mono()))); lost > 3 {
 		t.Errorf("%.1f dB lost", lost)
+	}
+}
+
+// TestTheDefaultSoundIsTaken holds that the track is delivered that a player would play, wherever it stands, and never one that is not taken.
+func TestTheDefaultSoundIsTaken(t *testing.T) {
+	t.Parallel()
+	k := newVideoKit(t)
+	for name, args := range map[string][]string{
+		"second.mka":  {"-c:a", "libopus", "-disposition:a:0", "0", "-disposition:a:1", "default"},
+		"foreign.m4a": {"-c:a:0", "ac3", "-c:a:1", "aac", "-f", "mp4"},
+	} {
+		k.ffmpeg(append(append([]string{
+			"-f", "lavfi", "-i", "sine=f=440:d=1", "-f", "lavfi", "-i", "sine=f=2000:d=3", "-map", "0", "-map", "1",
+		}, args...), name)...)
+		if part := k.mustNote(name); math.Abs(float64(part.DurationMS-3000)) > gapMS {
+			t.Errorf("%s: %d ms, want the second track's 3000", name, part.DurationMS)
+		}
+	}
+}
+
+// TestXHEAACIsNamed gives an M4A the configuration of a codec that phones record and ffmpeg does not decode.
+func TestXHEAACIsNamed(t *testing.T) {
+	t.Parallel()
+	k := newVideoKit(t)
+	k.ffmpeg("-f", "lavfi", "-i", "sine=r=48000:d=1", "-c:a", "aac", "plain.m4a")
+	data := k.readFile("plain.m4a")
+	config := bytes.Index(data, []byte("esds")) + 4
+	config += bytes.Index(data[config:], []byte{0x05, 0x80, 0x80, 0x80}) + 5
+	copy(data[config:], []byte{0xf9, 0x46, 0x00}) // object type 42, 48 kHz
+	k.write("xhe.m4a", data)
+	_, err := k.note("xhe.m4a")
+	if wantCode(t, err, pipeline.CodeUnsupportedType); err == nil || !strings.Contains(strings.ToLower(err.Error()), "aac") {
+		t.Errorf("%v names no codec", err)
 	}
 }
