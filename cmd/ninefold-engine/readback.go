@@ -138,7 +138,7 @@ func (r *reading) video(ctx context.Context, file pipeline.Rendition) error {
 	to.ShiftY = hidden(r.order.Seed[8:16], file.Height/h)
 	reduced := w < file.Width || h < file.Height
 	var selector *screen.Selector
-	err := r.tools.ReadBack(ctx, r.Dir, file, to, func(f ffmpeg.DeliveredFrame) error {
+	whole, err := r.tools.ReadBack(ctx, r.Dir, file, to, func(f ffmpeg.DeliveredFrame) error {
 		if selector == nil {
 			selector = screen.NewSelector(r.order.Seed, f.Count)
 		}
@@ -157,6 +157,9 @@ func (r *reading) video(ctx context.Context, file pipeline.Rendition) error {
 	}
 	if last := selector.Finish(); last != nil {
 		err = r.samples.add(last.Base, last.AtMS)
+	}
+	if !whole { // other decoders show other pictures
+		selector.Covered, selector.CoveredMS, selector.LongestMS = 0, 0, selector.ShownMS
 	}
 	r.count(selector.Coverage)
 	return err

@@ -1,11 +1,11 @@
 package screen
 
 // DetailBound is how much detail a block of a base raster may lose before its picture is judged by more than that raster: the mean distance
-// of a pixel's luma from its base pixel's, 0..255. Of 160 photographs, reduced to a fifth, the worst block lost 20 at the median and 53
+// of a pixel's values from its base pixel's, 0..255. Of 160 photographs, reduced to a fifth, the worst block lost 20 at the median and 53
 // at most; a checkerboard of black and white loses 127.
 const DetailBound = 60
 
-// Detail is a map of what a reduction lost: the mean absolute distance of the pixels' luma from their base pixel's, 0..255.
+// Detail is a map of what a reduction lost: the mean absolute distance of the pixels' values from their base pixel's, 0..255.
 type Detail struct {
 	W, H int
 	Lost []byte // W*H
@@ -21,19 +21,17 @@ func LostDetail(p, base Pixels) Detail {
 	for x := range columns {
 		columns[x] = x * base.W / p.W
 	}
-	means := make([]int32, base.W)
 	sums, counts, row := make([]int32, base.W), make([]int32, base.W), -1
+	var means []byte
 	for y := range p.H {
 		if r := y * base.H / p.H; r != row {
 			d.fill(row, sums, counts)
 			row = r
-			for x := range means {
-				means[x] = luma(base.Pix[(row*base.W+x)*Channels:])
-			}
+			means = base.Pix[row*base.W*Channels:]
 		}
 		line := p.Pix[y*p.W*Channels : (y+1)*p.W*Channels]
 		for x, c := range columns {
-			sums[c] += abs32(luma(line[x*Channels:]) - means[c])
+			sums[c] += apart(line[x*Channels:], means[c*Channels:])
 			counts[c]++
 		}
 	}
@@ -52,21 +50,28 @@ func (d Detail) fill(row int, sums, counts []int32) {
 	clear(counts)
 }
 
-// luma is BT.709's, 0..255.
-func luma(px []byte) int32 { return (54*int32(px[0]) + 183*int32(px[1]) + 19*int32(px[2])) >> 8 }
+// apart is the mean distance of two pixels' values. Brightness alone would not do: a checkerboard of two colours that are equally bright has none.
+func apart(a, b []byte) int32 {
+	return (abs32(int32(a[0])-int32(b[0])) + abs32(int32(a[1])-int32(b[1])) + abs32(int32(a[2])-int32(b[2]))) / Channels
+}
+
+// sampledBlock is the side of the blocks that points are summed up for, in pixels of a base raster. A block of BlockSide holds 16 points: too
+// few, by chance one photograph in ten had a block beyond DetailBound.
+const sampledBlock = 2 * BlockSide
 
 // SampledDetail guesses at LostDetail for each block of base. points are base.H/2 lines of base.W pixels; the one at (x, y), for x up to
 // base.W/2, is a pixel of those that base covers at (2x+1, 2y+1).
 func SampledDetail(points []byte, base Pixels) Detail {
-	bw := blocks(base.W)
-	d := Detail{W: bw, H: blocks(base.H), Lost: make([]byte, bw*blocks(base.H))}
+	bw, bh := max(1, base.W/sampledBlock), max(1, base.H/sampledBlock) // the last ones take what is left over
+	d := Detail{W: bw, H: bh, Lost: make([]byte, bw*bh)}
 	sums, counts := make([]int32, len(d.Lost)), make([]int32, len(d.Lost))
 	for y := range base.H / 2 {
-		row, counted := sums[((2*y+1)/BlockSide)*bw:], counts[((2*y+1)/BlockSide)*bw:]
+		first := min((2*y+1)/sampledBlock, bh-1) * bw
+		row, counted := sums[first:], counts[first:]
 		a, b := points[y*base.W*Channels:], base.Pix[((2*y+1)*base.W+1)*Channels:]
 		for x := range base.W / 2 {
-			block := (2*x + 1) / BlockSide
-			row[block] += abs32(luma(a[x*Channels:]) - luma(b[2*x*Channels:]))
+			block := min((2*x+1)/sampledBlock, bw-1)
+			row[block] += apart(a[x*Channels:], b[2*x*Channels:])
 			counted[block]++
 		}
 	}

@@ -129,6 +129,8 @@ func (t *mp4Track) checkSets() error {
 		return fmt.Errorf("h264: %d×%d in a track of %d×%d", s.width, s.height, t.width, t.height)
 	case !s.ranged || s.full:
 		return fmt.Errorf("h264: the range is not said to be limited")
+	case !t.coloured(s):
+		return fmt.Errorf("h264: colours that decoders read differently")
 	}
 	return nil
 }
@@ -162,8 +164,10 @@ func (d *delivered) checkUnits(t *mp4Track, samples []mp4Sample) error {
 	return nil
 }
 
-// pictureUnits wants slices of one picture and nothing else, and reports whether it is an IDR picture.
+// pictureUnits wants slices of one picture and nothing else, each behind the one before, and reports whether it is an IDR picture. Of two
+// slices of the same place, one decoder shows the first and another the last.
 func pictureUnits(data []byte, prefix int64) (idr bool, err error) {
+	last := -1
 	for n := 0; len(data) > 0; n++ {
 		if int64(len(data)) < prefix {
 			return false, fmt.Errorf("h264: a unit is cut short")
@@ -176,18 +180,30 @@ func pictureUnits(data []byte, prefix int64) (idr bool, err error) {
 		if size < 2 || size > int64(len(data)) {
 			return false, fmt.Errorf("h264: a unit of %d bytes, %d are left", size, len(data))
 		}
-		kind, first := data[0]&0x1f, data[1]&0x80 != 0 // a slice that begins at macroblock 0
+		kind, at := data[0]&0x1f, firstMacroblock(data[:size])
 		switch {
 		case data[0]&0x80 != 0 || kind != sliceNAL && kind != idrNAL:
 			return false, fmt.Errorf("h264: a unit of type %d", kind)
-		case first != (n == 0):
+		case (at == 0) != (n == 0):
 			return false, fmt.Errorf("h264: two pictures in one sample, or a part of one")
+		case at <= last:
+			return false, fmt.Errorf("h264: a slice of what another one shows")
 		case n > 0 && idr != (kind == idrNAL):
 			return false, fmt.Errorf("h264: a picture that is half IDR")
 		}
-		idr, data = kind == idrNAL, data[size:]
+		idr, data, last = kind == idrNAL, data[size:], at
 	}
 	return idr, nil
+}
+
+// firstMacroblock is where a slice begins, the first number of its header. It is 32 bits long at most, which no escape byte falls into before
+// a number that large.
+func firstMacroblock(unit []byte) int {
+	r := &bitReader{data: bytes.ReplaceAll(unit[1:min(len(unit), 8)], []byte{0, 0, 3}, []byte{0, 0})}
+	if at := r.exp(); !r.short {
+		return at
+	}
+	return -1
 }
 
 // checkBytes wants the media to be the samples, one behind the other, and nothing beside them.

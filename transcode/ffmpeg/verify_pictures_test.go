@@ -77,6 +77,14 @@ func TestDeliveredIsStrict(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, tc.want)
 		}
 	}
+	for name, args := range map[string][]string{
+		"a linear transfer": {"-color_trc", "linear"}, "PQ": {"-color_trc", "smpte2084"}, "no matrix": {"-colorspace", "ycgco"},
+	} {
+		k.clip("colour.mp4", append(args, "-color_range", "tv", "-fflags", "+bitexact", "-flags", "+bitexact", "-map_metadata", "-1", "-movflags", "+faststart", "-bsf:v", slicesOnly)...)
+		if err := checkDelivered(filepath.Join(k.dir, "colour.mp4")); err == nil || !strings.Contains(err.Error(), "colours") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	for name, args := range map[string][]string{"full range": {"-color_range", "pc"}, "no word about the range": nil} {
 		k.clip("range.mp4", append(args, "-fflags", "+bitexact", "-flags", "+bitexact", "-map_metadata", "-1", "-movflags", "+faststart", "-bsf:v", slicesOnly)...)
 		if err := checkDelivered(filepath.Join(k.dir, "range.mp4")); err == nil || !strings.Contains(err.Error(), "range") {
@@ -94,6 +102,8 @@ func TestTwoPicturesInASample(t *testing.T) {
 	}{
 		"one slice":           {unit(1, 0x80), true},
 		"two slices":          {append(unit(1, 0x80), unit(1, 0x40)...), true},
+		"a slice again":       {append(append(unit(1, 0x80), unit(1, 0x40)...), unit(1, 0x40)...), false},
+		"slices in disorder":  {append(append(unit(1, 0x80), unit(1, 0x60)...), unit(1, 0x40)...), false},
 		"two pictures":        {append(unit(1, 0x80), unit(1, 0x80)...), false},
 		"IDR and another":     {append(unit(5, 0x80), unit(1, 0x40)...), false},
 		"cut short":           {unit(1, 0x80)[:6], false},
@@ -161,6 +171,33 @@ func TestLumaStaysInRange(t *testing.T) {
 	for i, y := range raw {
 		if y < 15 || y > 18 {
 			t.Fatalf("luma %d at %d", y, i)
+		}
+	}
+}
+
+// TestAMissingSliceIsSaid takes the second of two slices out of one picture: ffmpeg puts something in its place without a word on the level of
+// errors, and others show something else.
+func TestAMissingSliceIsSaid(t *testing.T) {
+	k := newVideoKit(t)
+	k.ffmpeg("-f", "lavfi", "-i", "testsrc2=s=160x128:r=10:d=1", "-c:v", "libx264", "-preset", "ultrafast", "-threads", "1", "-x264-params", "slices=2", "-pix_fmt", "yuv420p", "-movflags", "+faststart", "whole.mp4")
+	data := k.readFile("whole.mp4")
+	info, err := parseMP4(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := info.track("vide").list()
+	if err != nil {
+		t.Fatal(err)
+	}
+	picture := data[all[5].at:][:all[5].size]
+	second := picture[4+binary.BigEndian.Uint32(picture):]
+	second[4] = 12 // filler data: no decoder shows it
+	k.write("missing.mp4", data)
+	for name, want := range map[string]bool{"whole.mp4": true, "missing.mp4": false} {
+		n := 0
+		whole, err := k.tools.ReadBack(t.Context(), k.dir, pipeline.Rendition{Path: name, Width: 160, Height: 128}, Reduction{Width: 80, Height: 64}, func(DeliveredFrame) error { n++; return nil })
+		if err != nil || n != 10 || whole != want {
+			t.Errorf("%s: whole %v, %d frames, %v", name, whole, n, err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package ffmpeg
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -36,34 +37,44 @@ func (r Reduction) pointBytes() int { return r.Width * (r.Height / 2) * 3 }
 
 // ReadBack decodes every picture of a delivered MP4, those that its edit list leaves out included, and hands them to each in the order
 // they are shown. The slices are used again. A file whose decoder gives another number of pictures than its tables promise is
-// CodeEncodeFailed: what a client shows of it is not known.
-func (t Tools) ReadBack(ctx context.Context, dir string, r pipeline.Rendition, to Reduction, each func(DeliveredFrame) error) error {
+// CodeEncodeFailed: what a client shows of it is not known. whole is false where a part of a picture is missing and the decoder put something
+// in its place, which others do not.
+func (t Tools) ReadBack(ctx context.Context, dir string, r pipeline.Rendition, to Reduction, each func(DeliveredFrame) error) (whole bool, err error) {
 	info, err := readMP4(filepath.Join(dir, filepath.FromSlash(r.Path)))
 	if err != nil {
-		return unfit(err)
+		return false, unfit(err)
 	}
 	video := info.track("vide")
 	if video == nil {
-		return unfit(fmt.Errorf("no picture stream"))
+		return false, unfit(fmt.Errorf("no picture stream"))
 	}
 	times, err := video.frameTimes()
 	if err != nil {
-		return unfit(err)
+		return false, unfit(err)
 	}
 	args, err := readBackArgs(r, to)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if to.Width < 2 || to.Height < 2 {
-		return pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.ReadBack", fmt.Errorf("rasters of %d × %d pixels", to.Width, to.Height))
+		return false, pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.ReadBack", fmt.Errorf("rasters of %d × %d pixels", to.Width, to.Height))
 	}
 	sink := &frameSink{times: times, timescale: video.timescale, to: to, each: each}
-	err = t.Run(ctx, Run{Args: args, Dir: dir, Stdout: sink, Failed: pipeline.CodeEncodeFailed})
+	var log []byte
+	err = t.Run(ctx, Run{Args: args, Dir: dir, Stdout: sink, Log: &log, LogLevel: "warning", Failed: pipeline.CodeEncodeFailed})
 	if err != nil {
-		return err
+		return false, err
 	}
-	return sink.end()
+	return !concealed(log), sink.end()
 }
+
+// concealed reports whether ffmpeg says that it made up a part of a picture. A log that is cut off may have said so.
+func concealed(log []byte) bool {
+	return len(log) >= logFloor || bytes.Contains(log, []byte("corrupt decoded frame"))
+}
+
+// logFloor is how long a log is that may have been cut off: stderrCap, and what was taken out of it.
+const logFloor = stderrCap / 2
 
 // readBackArgs give means and, below them, points.
 func readBackArgs(r pipeline.Rendition, to Reduction) ([]string, error) {
