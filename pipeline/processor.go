@@ -12,7 +12,7 @@ type File struct {
 	Type   Type   // sniffed
 	Size   int64  // bytes
 	SHA256 string // lower-case hex
-	Other  string `json:",omitempty"` // where Type is none: the name of a type that is known and not taken
+	Other  Other  `json:",omitzero"` // where Type is none: a type that is known and not taken
 }
 
 // Plan is a work order that only the Processor that made it understands.

@@ -82,7 +82,7 @@ type magic struct {
 var magics = []magic{
 	{0, "\xff\xd8\xff", nil, TypeJPEG},
 	{0, "\x89PNG\r\n\x1a\n", isAPNG, TypeAPNG},
-	{0, "\x89PNG\r\n\x1a\n", nil, TypePNG},
+	{0, "\x89PNG\r\n\x1a\n", isPNG, TypePNG},
 	{0, "GIF87a", nil, TypeGIF},
 	{0, "GIF89a", nil, TypeGIF},
 	{0, "RIFF", riffIs("WEBP"), TypeWebP},
@@ -104,6 +104,9 @@ func riffIs(form string) func([]byte) bool {
 }
 
 func isWebM(head []byte) bool { return bytes.Contains(head[:min(len(head), 64)], []byte("webm")) }
+
+// isPNG turns away Apple's own kind, whose data no other decoder reads.
+func isPNG(head []byte) bool { return !isApplePNG(head) }
 
 // isAPNG looks for the animation header, which must stand before the first image data.
 func isAPNG(head []byte) bool {

@@ -6,41 +6,70 @@ import (
 	"strings"
 )
 
-// otherType is a type that is known and not taken: a sender is told its name.
+// Other is a type that is known and not taken: a sender is told its name, and what to send instead.
+type Other struct{ Name, Instead string }
+
+// What to send instead, by what it is that was sent.
+const (
+	insteadPicture = "JPEG, PNG, WebP or HEIC"
+	insteadMovie   = "MP4, MOV or WebM"
+	insteadSound   = "Ogg, M4A, MP3 or WAV"
+)
+
+// otherType is how a type that is known and not taken is told.
 type otherType struct {
 	at    int
 	bytes string
 	also  func([]byte) bool
-	name  string
+	other Other
 }
 
 // otherTypes are asked in order; the first match wins.
 var otherTypes = []otherType{
-	{0, "\xff\x0a", nil, "JPEG XL"},
-	{0, "\x00\x00\x00\x0cJXL \r\n\x87\n", nil, "JPEG XL"},
-	{0, "\x00\x00\x00\x0cjP  \r\n\x87\n", nil, "JPEG 2000"},
-	{0, "\xff\x4f\xff\x51", nil, "JPEG 2000"},
-	{0, "II*\x00", textual("Adobe DNG", "\x12\xc6\x01\x00\x04\x00\x00\x00"), "a DNG raw picture"},
-	{0, "MM\x00*", textual("Adobe DNG", "\xc6\x12\x00\x01\x00\x00\x00\x04"), "a DNG raw picture"},
-	{8, "CR\x02\x00", nil, "a Canon raw picture"},
-	{0, "IIRO", nil, "an Olympus raw picture"},
-	{0, "IIU\x00", nil, "a Panasonic raw picture"},
-	{0, "FUJIFILMCCD-RAW", nil, "a Fujifilm raw picture"},
-	{0, "FOVb", nil, "a Sigma raw picture"},
-	{0, "II*\x00", nil, "TIFF or a raw picture"},
-	{0, "MM\x00*", nil, "TIFF or a raw picture"},
-	{0, "II+\x00", nil, "TIFF"},
-	{0, "MM\x00+", nil, "TIFF"},
-	{0, "II\xbc\x01", nil, "JPEG XR"},
-	{0, "8BPS", nil, "a Photoshop document"},
-	{0, "%PDF-", nil, "PDF"},
-	{0, "BM", isBMP, "BMP"},
-	{0, "\x00\x00\x01\x00", nil, "a Windows icon"},
-	{0, "qoif", nil, "QOI"},
-	{0, "v/1\x01", nil, "OpenEXR"},
-	{0, "#?RADIANCE", nil, "Radiance HDR"},
-	{0, "gimp xcf", nil, "a GIMP document"},
-	{0, "", isSVG, "SVG"},
+	{0, "\xff\x0a", nil, Other{"JPEG XL", insteadPicture}},
+	{0, "\x00\x00\x00\x0cJXL \r\n\x87\n", nil, Other{"JPEG XL", insteadPicture}},
+	{0, "\x00\x00\x00\x0cjP  \r\n\x87\n", nil, Other{"JPEG 2000", insteadPicture}},
+	{0, "\xff\x4f\xff\x51", nil, Other{"JPEG 2000", insteadPicture}},
+	{0, "II*\x00", textual("Adobe DNG", "\x12\xc6\x01\x00\x04\x00\x00\x00"), Other{"a DNG raw picture", insteadPicture}},
+	{0, "MM\x00*", textual("Adobe DNG", "\xc6\x12\x00\x01\x00\x00\x00\x04"), Other{"a DNG raw picture", insteadPicture}},
+	{8, "CR\x02\x00", nil, Other{"a Canon raw picture", insteadPicture}},
+	{0, "IIRO", nil, Other{"an Olympus raw picture", insteadPicture}},
+	{0, "IIU\x00", nil, Other{"a Panasonic raw picture", insteadPicture}},
+	{0, "FUJIFILMCCD-RAW", nil, Other{"a Fujifilm raw picture", insteadPicture}},
+	{0, "FOVb", nil, Other{"a Sigma raw picture", insteadPicture}},
+	{0, "II*\x00", nil, Other{"TIFF or a raw picture", insteadPicture}},
+	{0, "MM\x00*", nil, Other{"TIFF or a raw picture", insteadPicture}},
+	{0, "II+\x00", nil, Other{"TIFF", insteadPicture}},
+	{0, "MM\x00+", nil, Other{"TIFF", insteadPicture}},
+	{0, "II\xbc\x01", nil, Other{"JPEG XR", insteadPicture}},
+	{0, "8BPS", nil, Other{"a Photoshop document", insteadPicture}},
+	{0, "%PDF-", nil, Other{"PDF", insteadPicture}},
+	{0, "BM", isBMP, Other{"BMP", insteadPicture}},
+	{0, "\x00\x00\x01\x00", nil, Other{"a Windows icon", insteadPicture}},
+	{0, "qoif", nil, Other{"QOI", insteadPicture}},
+	{0, "v/1\x01", nil, Other{"OpenEXR", insteadPicture}},
+	{0, "#?RADIANCE", nil, Other{"Radiance HDR", insteadPicture}},
+	{0, "gimp xcf", nil, Other{"a GIMP document", insteadPicture}},
+	{0, "\x89PNG\r\n\x1a\n", isApplePNG, Other{"a PNG for Apple's devices only (CgBI)", insteadPicture}},
+	{0, "\x8aMNG\r\n\x1a\n", nil, Other{"MNG", insteadPicture}},
+	{0, "icns", nil, Other{"an Apple icon", insteadPicture}},
+	{0, "BPG\xfb", nil, Other{"BPG", insteadPicture}},
+	{0, "\x1f\x8b\x08", nil, Other{"a compressed file (gzip), as Telegram's animated stickers are", "WebP or WebM"}},
+	{0, "RIFF", riffIs("AVI "), Other{"AVI", insteadMovie}},
+	{0, "\x30\x26\xb2\x75\x8e\x66\xcf\x11", nil, Other{"Windows Media", insteadMovie + ", and sound as " + insteadSound}},
+	{0, "\x00\x00\x01\xba", nil, Other{"MPEG (a program stream)", insteadMovie}},
+	{0, "\x00\x00\x01\xb3", nil, Other{"MPEG video", insteadMovie}},
+	{0, "\x47", everyPacket(0, 188), Other{"MPEG-TS", insteadMovie}},
+	{4, "\x47", everyPacket(4, 192), Other{"MPEG-TS", insteadMovie}},
+	{0, "FLV\x01", nil, Other{"Flash video", insteadMovie}},
+	{0, ".RMF", nil, Other{"RealMedia", insteadMovie}},
+	{0, "FORM", riffIs("AIFF"), Other{"AIFF", insteadSound}},
+	{0, "FORM", riffIs("AIFC"), Other{"AIFF", insteadSound}},
+	{0, ".snd", nil, Other{"Sun audio (AU)", insteadSound}},
+	{0, "MThd", nil, Other{"MIDI", insteadSound}},
+	{0, "MAC ", nil, Other{"Monkey's Audio", insteadSound}},
+	{0, "wvpk", nil, Other{"WavPack", insteadSound}},
+	{0, "", isSVG, Other{"SVG", insteadPicture}},
 }
 
 // namedBrands are the major brands of ISO base media files that are known and not taken.
@@ -62,6 +91,21 @@ func textual(any ...string) func([]byte) bool {
 	}
 }
 
+// isApplePNG reports whether the first chunk is the one that Xcode writes, against all rules, before the header.
+func isApplePNG(head []byte) bool { return len(head) >= 16 && string(head[12:16]) == "CgBI" }
+
+// everyPacket reports whether a packet begins with its sync byte at first, and so do the four that follow, size bytes apart.
+func everyPacket(first, size int) func([]byte) bool {
+	return func(head []byte) bool {
+		for i := range 5 {
+			if at := first + i*size; at >= len(head) || head[at] != 0x47 {
+				return false
+			}
+		}
+		return true
+	}
+}
+
 // isBMP asks for the size of the second header, which is one of a few.
 func isBMP(head []byte) bool {
 	if len(head) < 18 {
@@ -77,17 +121,17 @@ func isSVG(head []byte) bool {
 	return strings.HasPrefix(text, "<") && strings.Contains(text, "<svg")
 }
 
-// NameOther names a type that is known and not taken, "" for bytes that nobody knows.
-func NameOther(head []byte) string {
+// NameOther names a type that is known and not taken; nothing for bytes that nobody knows.
+func NameOther(head []byte) Other {
 	if len(head) >= 12 && string(head[4:8]) == "ftyp" {
-		return otherBrand(head)
+		return Other{otherBrand(head), insteadPicture}
 	}
 	for _, o := range otherTypes {
 		if len(head) >= o.at+len(o.bytes) && string(head[o.at:o.at+len(o.bytes)]) == o.bytes && (o.also == nil || o.also(head)) {
-			return o.name
+			return o.other
 		}
 	}
-	return ""
+	return Other{}
 }
 
 // otherBrand asks the major brand, and those besides it where that one names the container only.

@@ -146,8 +146,8 @@ func (f File) Known() error {
 	if f.Type.MIME != "" {
 		return nil
 	}
-	if f.Other != "" {
-		return Refuse(CodeUnsupportedType, "this is %s, which is not taken; send it as JPEG, PNG, WebP or HEIC", f.Other)
+	if f.Other.Name != "" {
+		return Refuse(CodeUnsupportedType, "this is %s, which is not taken; send it as %s", f.Other.Name, f.Other.Instead)
 	}
 	return Refuse(CodeUnsupportedType, "the bytes are of no type that is taken; send JPEG, PNG, GIF, WebP, HEIC, AVIF, MP4, MOV, WebM, "+
 		"Ogg, M4A, AAC, MP3, WAV, FLAC, AMR, 3GP or CAF")
