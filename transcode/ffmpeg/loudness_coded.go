@@ -74,18 +74,21 @@ func (n *note) take(l *limiter, r levelled, p transcode.VoiceProfile) {
 	}
 }
 
+// hissStep is the distance of the milliseconds that hiss looks at, in samples.
+const hissStep = 4 * peakBlock
+
 // hiss is the level of the difference between neighbouring samples to that of the sound, dB.
 func hiss(x []float32) float64 {
 	var sum, diff float32
 	var all, high float64
-	for len(x) > peakBlock {
+	for len(x) > hissStep {
 		sum, diff = 0, 0
 		for i, v := range x[:peakBlock] {
 			d := x[i+1] - v
 			sum, diff = sum+v*v, diff+d*d
 		}
 		all, high = all+float64(sum), high+float64(diff)
-		x = x[peakBlock:]
+		x = x[hissStep:]
 	}
 	return 10 * math.Log10(high/all)
 }

@@ -18,11 +18,12 @@ const (
 	// codecLoss is what is aimed above the target, LU: the Opus of speech decodes to 0.0 to 0.9 less than it was given, the AAC to 0.0 to
 	// 0.3. So both lie around the target. What loses more is measured: see coded.
 	codecLoss = 0.4
-	// The drive of the limiter is searched upwards by searchStep, dB, or what is lacking if that is more, and then narrowed to goalLU,
-	// maxTries times at most.
-	searchStep = 2.0
-	maxTries   = 8
-	goalLU     = 0.05 // half of the step that meters show
+	// The drive of the limiter is searched upwards by what is lacking at searchSlope, LU a dB, at least by searchStep, dB, and then narrowed
+	// to goalLU, maxTries times at most.
+	searchStep  = 2.0
+	searchSlope = 0.5
+	maxTries    = 8
+	goalLU      = 0.05 // half of the step that meters show
 	// extraGain is how much more than the note's gain the limiter may be driven by, to make up for what it takes, dB, and cleanExtra the
 	// same where the noise stays below MaxFloorLUFS.
 	extraGain  = 6.0
@@ -87,7 +88,7 @@ func (l *limiter) reach(in loudness, plan gainPlan, to aim) levelled {
 	out, high, before := l.at(low), low, 0.0
 	for high < most && out.LUFS < goal-goalLU {
 		before = out.LUFS
-		low, high = high, math.Min(most, high+math.Max(searchStep, goal-before))
+		low, high = high, math.Min(most, high+math.Max(searchStep, (goal-before)/searchSlope))
 		out = l.at(high)
 	}
 	return l.narrow(out, low, before, goal)
