@@ -40,9 +40,6 @@ type Sample struct {
 // Rendered is what one decode of a source gave.
 type Rendered struct {
 	Part Part `json:"part"` // kind, sizes, durations, waveform; renditions with Path set, Key empty
-
-	Samples []Sample `json:"-"` // of the source; nobody is to judge them, and they go
-	Planned int      `json:"-"`
 }
 
 // Processors opens a Processor for one message.

@@ -25,8 +25,6 @@ type Profile struct {
 	Voice VoiceProfile `json:"voice"`
 	Photo PhotoProfile `json:"photo"`
 	Video VideoProfile `json:"video"`
-	// SampleSide is the short side of the classifier's canonical raster, pixels: twice the model's input side.
-	SampleSide int `json:"sample_side"`
 }
 
 // VoiceProfile holds the numbers of a voice note.
@@ -145,7 +143,7 @@ const MiB = 1 << 20
 
 // DefaultProfile returns the measured defaults; media.md's tables are the source of each number.
 func DefaultProfile() Profile {
-	return Profile{Voice: defaultVoice(), Photo: defaultPhoto(), Video: defaultVideo(), SampleSide: 448}
+	return Profile{Voice: defaultVoice(), Photo: defaultPhoto(), Video: defaultVideo()}
 }
 
 func defaultVoice() VoiceProfile {
@@ -218,7 +216,6 @@ func (p Profile) Validate() error {
 		"video.sprite.columns, width, quality", "1 to 50 columns, a width of 16 to 320, a quality of 1 to 100")
 	check(vi.Small.ShortEdge == 0 || vi.Small.ShortEdge >= 64 && vi.Small.MaxRate >= minRate, "video.small.short_edge, max_rate",
 		"an edge of 0 for none, or 64 or more, and a rate of 100000 or more")
-	check(p.SampleSide >= 32 && p.SampleSide <= 1024, "sample_side", "32 to 1024")
 	check(defaults(ph.Renditions) == 1, "photo.renditions", "exactly one with default: true")
 	for _, s := range append(append([]ImageSpec{}, ph.Renditions...), vi.Poster...) {
 		check(s.valid(), "rendition "+s.Name, "format jpeg, webp or avif; fit inside or cover; side 1 to 8192; quality 1 to 100")

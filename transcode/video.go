@@ -21,7 +21,7 @@ const (
 )
 
 // VideoPlan is the work order for a video or an animation. Times are milliseconds, sizes pixels, rates bit/s.
-// Picture, Encode, Samples and Posters are complete for both methods: a remux whose result does not hold is transcoded.
+// Picture, Encode and Posters are complete for both methods: a remux whose result does not hold is transcoded.
 type VideoPlan struct {
 	Presentation string       `json:"presentation"`
 	Plays        int          `json:"plays,omitempty"` // of an animation, 0 = for ever
@@ -34,7 +34,9 @@ type VideoPlan struct {
 	Time         VideoTime    `json:"time"`
 	Picture      VideoPicture `json:"picture"`
 	Encode       VideoEncode  `json:"encode"`
-	Samples      SamplePlan   `json:"samples"`
+	Animated     bool         `json:"animated,omitempty"` // every frame is kept, at a constant rate
+	Frames       int          `json:"frames,omitempty"`   // of an animation, as counted: no more are decoded
+	Keys         KeyPlan      `json:"keys"`
 	Posters      PosterTimes  `json:"posters"`
 	Poster       *PhotoPlan   `json:"poster"` // what is made of the chosen poster, which is Picture.Width × Picture.Height
 	Sprite       *SpritePlan  `json:"sprite,omitempty"`
@@ -79,7 +81,9 @@ func planVideo(item pipeline.Item, m pipeline.Media, prof Profile) (*VideoPlan, 
 	if plan.AudioIndex >= 0 {
 		plan.AudioDecoder = steadyDecoder(m.Audio)
 	}
+	plan.Animated = m.Animated
 	if m.Animated {
+		plan.Frames = m.Frames
 		plan.Presentation, plan.Plays = PresentGIF, m.Plays
 	} else {
 		plan.VideoIndex, plan.VideoDecoder = m.Video.Index, alphaDecoder(m.Video)
@@ -87,11 +91,10 @@ func planVideo(item pipeline.Item, m pipeline.Media, prof Profile) (*VideoPlan, 
 	plan.Picture = planPicture(item.Edits, m, prof.Video)
 	plan.Encode = planEncode(m, prof.Video)
 	plan.Method, plan.Why = planMethod(item.Edits, m, prof.Video)
-	plan.Samples = planSamples(item.Edits, m, when, plan.Picture, prof)
+	plan.Keys = planKeys(when, plan.Picture)
 	if plan.Posters, err = planPosters(item.Edits, when, m.Animated); err != nil {
 		return nil, err
 	}
-	plan.Posters = plan.Posters.among(plan.Samples.Ticks)
 	plan.Poster = PosterPlan(plan.Picture.Width, plan.Picture.Height, prof)
 	planOptional(plan, m, prof.Video)
 	return plan, nil

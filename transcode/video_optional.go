@@ -67,10 +67,12 @@ func planOptional(plan *VideoPlan, m pipeline.Media, p VideoProfile) {
 const (
 	decodeCost  = 0.0055
 	encodeCost  = 0.0140
-	processCost = 1.0  // engine, probe, poster set, verification
-	scoreCost   = 0.03 // of one classifier frame
-	spriteCost  = 0.08 // of decoding: one frame of many is scaled
-	keyShare    = 0.03 // of the frames are key frames
+	processCost = 1.0    // engine, probe, poster set, verification
+	readCost    = 0.0050 // of reading back, for a million delivered pixels
+	scoreCost   = 0.03   // of one classifier frame
+	scoreShare  = 0.2    // of the delivered frames are scored, half of those of restless clips
+	spriteCost  = 0.08   // of decoding: one frame of many is scaled
+	keyShare    = 0.03   // of the frames are key frames
 )
 
 // guess is how long a plan will take on one core.
@@ -88,7 +90,7 @@ func (p *VideoPlan) guess(m pipeline.Media) time.Duration {
 		shown = float64(length) / 1000 * p.Picture.FPS
 	}
 	decode := decodeCost * frames * megapixels(m.Video.Width, m.Video.Height)
-	cost := processCost + scoreCost*float64(p.Samples.Most)
+	cost := processCost + readCost*shown*megapixels(p.Picture.Width, p.Picture.Height) + scoreShare*scoreCost*shown
 	switch {
 	case p.Method == MethodTranscode:
 		cost += decode + encodeCost*shown*megapixels(p.Picture.Width, p.Picture.Height)

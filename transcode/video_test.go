@@ -2,7 +2,6 @@ package transcode
 
 import (
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -93,8 +92,8 @@ func TestVideoPlanGolden(t *testing.T) {
 		pipeline.Edit{Op: pipeline.OpCaption, Text: "hi", Position: pipeline.CaptionTop, Style: pipeline.CaptionBar},
 		pipeline.Edit{Op: pipeline.OpFlip, Direction: pipeline.FlipHorizontal},
 	)
-	ticks, poster := p.Samples.Ticks, p.Poster
-	p.Samples.Ticks, p.Poster, p.Samples.Seed = nil, nil, 0
+	poster := p.Poster
+	p.Poster = nil
 	want := &VideoPlan{
 		Presentation: PresentVideo, Method: MethodTranscode, Why: "edits", VideoIndex: 2, AudioIndex: 5,
 		Time: VideoTime{StartMS: 1000, LengthMS: 3000, LimitMS: 180_000, ExpectMS: 3000},
@@ -109,8 +108,8 @@ func TestVideoPlanGolden(t *testing.T) {
 			Width: 810, Height: 720,
 		},
 		Encode:  VideoEncode{CRF: 23, Preset: "veryfast", MaxRate: 2_500_000, BufferSize: 5_000_000, GOPSeconds: 2, AudioRate: 128_000},
-		Samples: SamplePlan{Most: len(ticks), Width: 504, Height: 448, BucketsMS: 500},
-		Posters: PosterTimes{WantedTick: -1, Ticks: []int{0, 28, 59, 74}, Bright: 2}, // of the samples' ticks, the first from 21, 45 and 71 on
+		Keys:    KeyPlan{Width: 504, Height: 448, Most: 128, Apart: 0.4},
+		Posters: PosterTimes{WantedTick: -1, Ticks: []int{0, 21, 45, 71}, Bright: 2},
 	}
 	if diff := cmp.Diff(want, p); diff != "" {
 		t.Error(diff)
@@ -359,70 +358,6 @@ func TestVideoColor(t *testing.T) {
 	}
 }
 
-func TestSampleBuckets(t *testing.T) {
-	for _, length := range []int64{1, 300, 2000, 15_000, 15_100, 30_000, 60_000, 61_000, 120_000, 180_000} {
-		m := phoneVideo()
-		m.DurationMS = length
-		p := mustPlanVideo(t, m)
-		within := slices.DeleteFunc(slices.Clone(p.Samples.Ticks), func(tick int) bool { return TickMS(tick) >= length })
-		checkBuckets(t, length, within)
-		if len(within) > maxSamples {
-			t.Errorf("%d ms: %d samples", length, len(within))
-		}
-	}
-}
-
-// checkBuckets holds the table: 2 a second up to 15 s, 1 up to 60 s, the first and the last second always.
-func checkBuckets(t *testing.T, length int64, ticks []int) {
-	t.Helper()
-	seen := func(from, to int64) bool {
-		return slices.ContainsFunc(ticks, func(tick int) bool { return TickMS(tick) >= from-34 && TickMS(tick) < to })
-	}
-	if len(ticks) == 0 || ticks[0] != 0 || !seen(length-1000, length) {
-		t.Errorf("%d ms: first or last second unseen: %v", length, ticks)
-	}
-	for from := int64(0); from+500 <= min(length, 15_000); from += 500 {
-		if !seen(from, from+500) {
-			t.Errorf("%d ms: nothing in the half second from %d", length, from)
-		}
-	}
-	if length <= 60_000 {
-		for from := int64(15_000); from+1000 <= length; from += 1000 {
-			if !seen(from, from+1000) {
-				t.Errorf("%d ms: nothing in the second from %d", length, from)
-			}
-		}
-	}
-}
-
-func TestSamplesIgnoreLies(t *testing.T) {
-	for _, claimed := range []int64{0, 100, 170_000} {
-		m := phoneVideo()
-		m.DurationMS = claimed
-		p := mustPlanVideo(t, m)
-		widest := int64(0)
-		for i, tick := range p.Samples.Ticks[1:] {
-			widest = max(widest, TickMS(tick)-TickMS(p.Samples.Ticks[i]))
-		}
-		last := TickMS(p.Samples.Ticks[len(p.Samples.Ticks)-1])
-		if last < p.Time.LimitMS-p.Samples.BucketsMS || widest > 2*p.Samples.BucketsMS+34 || p.Samples.BucketsMS > 2000 {
-			t.Errorf("claimed %d ms: looks up to %d ms, widest gap %d, buckets of %d", claimed, last, widest, p.Samples.BucketsMS)
-		}
-	}
-}
-
-func TestSampleOffsetsDifferByContent(t *testing.T) {
-	seen := map[string]bool{}
-	for i := range 20 {
-		m := phoneVideo()
-		m.Size += int64(i)
-		seen[fmt.Sprint(mustPlanVideo(t, m).Samples.Ticks)] = true
-	}
-	if len(seen) != 20 {
-		t.Errorf("20 videos share %d sets of sampled moments", len(seen))
-	}
-}
-
 func TestAnimationPlan(t *testing.T) {
 	m := pipeline.Media{MIME: "image/webp", Kind: pipeline.KindVideo, Animated: true, Width: 301, Height: 200, Frames: 12}
 	for _, kind := range []pipeline.Kind{pipeline.KindPhoto, pipeline.KindAuto, pipeline.KindVideo} {
@@ -431,7 +366,7 @@ func TestAnimationPlan(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := plan.Video
-		if p.Presentation != PresentGIF || p.Method != MethodTranscode || p.AudioIndex != -1 || !p.Samples.All || p.Samples.Most != 300 {
+		if p.Presentation != PresentGIF || p.Method != MethodTranscode || p.AudioIndex != -1 || !p.Animated || p.Frames != 12 {
 			t.Errorf("%s: %+v", kind, p)
 		}
 		if p.Picture.Width != 300 || p.Picture.Height != 200 || !p.Picture.Flatten || p.Picture.FPS != 30 || !slices.Equal(p.Posters.Ticks, []int{0}) {

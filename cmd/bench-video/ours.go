@@ -38,7 +38,6 @@ func newOurs(ctx context.Context, engine, models, scratch string) (*ours, error)
 		return nil, fmt.Errorf("%w (make models)", err)
 	}
 	o := &ours{classifier: c, profile: transcode.DefaultProfile(), scratch: scratch}
-	o.profile.SampleSide = 2 * c.Model().Input.Size
 	if o.screener, err = moderation.NewScreener(c, moderation.DefaultScreenConfig()); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}

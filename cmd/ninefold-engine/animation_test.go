@@ -51,10 +51,10 @@ func animated(t *testing.T, data []byte) (dir string, m pipeline.Media, r *pipel
 }
 
 // wantLength holds the delivered video to what the counted frames last, within a frame of 30 a second.
-func wantLength(t *testing.T, r *pipeline.Rendered, frames int, lengthMS int64) {
+func wantLength(t *testing.T, r *pipeline.Rendered, lengthMS int64) {
 	t.Helper()
-	if d := r.Part.DurationMS - lengthMS; len(r.Samples) != frames || r.Planned != frames || d < -34 || d > 34 {
-		t.Errorf("%d of %d frames looked at, %d ms; want %d and %d ms", len(r.Samples), r.Planned, r.Part.DurationMS, frames, lengthMS)
+	if d := r.Part.DurationMS - lengthMS; d < -34 || d > 34 {
+		t.Errorf("%d ms; want %d ms", r.Part.DurationMS, lengthMS)
 	}
 	if len(r.Part.Warnings) > 0 {
 		t.Errorf("warnings %q", r.Part.Warnings)
@@ -157,7 +157,7 @@ func TestLongGIF(t *testing.T) {
 	if m.Frames != 380 {
 		t.Errorf("%d frames counted", m.Frames)
 	}
-	wantLength(t, r, 380, 15_200)
+	wantLength(t, r, 15_200)
 }
 
 // A second GIF behind the first one's trailer is neither counted nor decoded.
@@ -166,7 +166,7 @@ func TestFramesBehindTheTrailer(t *testing.T) {
 	one, two := gifOf(t, 3, 64, 48, 10, 0, false), gifOf(t, 40, 64, 48, 10, 0, false)
 	behind := append(append([]byte{}, one...), two[13+12:]...)
 	_, _, r := animated(t, append(behind, two...))
-	wantLength(t, r, 3, 300)
+	wantLength(t, r, 300)
 }
 
 // A GIF that is meant to stop says so.
@@ -218,7 +218,7 @@ func TestAPNGCounts(t *testing.T) {
 	t.Parallel()
 	whole := apngOf(t, "1")
 	_, _, r := animated(t, named(whole, 2))
-	wantLength(t, r, 2, 400)
+	wantLength(t, r, 400)
 	if r.Part.Plays != 1 {
 		t.Errorf("plays %d, want 1", r.Part.Plays)
 	}

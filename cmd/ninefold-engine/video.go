@@ -56,7 +56,7 @@ func (e *engine) KeyFrames(ctx context.Context, f pipeline.File, plan *transcode
 	if err != nil {
 		return nil, pipeline.Trouble(pipeline.CodeInternal, "engine", err)
 	}
-	return e.tools.Look(ctx, e.Dir, out, f, plan.Video, tools, nil)
+	return e.tools.KeyFrames(ctx, e.Dir, out, f, plan.Video, tools)
 }
 
 // moving decodes with ffmpeg all but animated WebP, which ffmpeg 5.1 cannot read: libvips takes its frames apart first.
@@ -98,16 +98,11 @@ func (e *engine) choosePoster(posters []ffmpeg.Poster, pic transcode.VideoPictur
 	return e.frame(posters[best].Path, pic.Width, pic.Height, posters[best].AtMS)
 }
 
-// judgePosters compares the candidates by the classifier's small pictures of them, where all have one.
+// judgePosters compares the candidates.
 func (e *engine) judgePosters(posters []ffmpeg.Poster, pic transcode.VideoPicture) (int, error) {
-	small := !slices.ContainsFunc(posters, func(p ffmpeg.Poster) bool { return p.Sample == nil })
 	var frames []raster.Frame
 	for _, p := range posters {
-		name, w, h := p.Path, pic.Width, pic.Height
-		if small {
-			name, w, h = p.Sample.Path, p.Sample.Width, p.Sample.Height
-		}
-		frame, err := e.frame(name, w, h, p.AtMS)
+		frame, err := e.frame(p.Path, pic.Width, pic.Height, p.AtMS)
 		if err != nil {
 			return 0, err
 		}

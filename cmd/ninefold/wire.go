@@ -76,14 +76,10 @@ func openService(a *app, e EngineSettings, m ModelSettings, sources pipeline.Sou
 		}
 	}
 	s := &service{policy: policy}
-	var side int
-	if deps.Moderator, side, err = s.moderator(a, m, policy.Config()); err != nil {
+	if deps.Moderator, err = s.moderator(a, m, policy.Config()); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.model = deps.Moderator.Model()
-	if side > 0 {
-		profile.SampleSide = 2 * side
-	}
 	if s.engines, err = e.pool(log, profile, a.engines); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -96,18 +92,17 @@ func openService(a *app, e EngineSettings, m ModelSettings, sources pipeline.Sou
 	return s, nil
 }
 
-// moderator opens the classifier, or the moderator that knows nothing. side is the model's input side in pixels.
-func (s *service) moderator(a *app, m ModelSettings, policy moderation.Config) (pipeline.Moderator, int, error) {
+// moderator opens the classifier, or the moderator that knows nothing.
+func (s *service) moderator(a *app, m ModelSettings, policy moderation.Config) (pipeline.Moderator, error) {
 	if m.Model == "none" {
-		return moderation.Off{}, 0, nil
+		return moderation.Off{}, nil
 	}
 	c, err := m.openModel(a)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	s.closers = append(s.closers, c.Close)
-	screener, err := newScreener(c, policy, false)
-	return screener, c.Model().Input.Size, err
+	return newScreener(c, policy, false)
 }
 
 // newScreener holds scores against the model's bounds, or the policy's where it sets some.

@@ -37,13 +37,13 @@ func (t Tools) Animation(ctx context.Context, dir, out string, raw RawFrames, pl
 		return nil, err
 	}
 	j := videoJob{
-		tools: t, dir: dir, out: out, seen: framesDir, src: raw.source(plan), plan: plan, cards: cards, progress: rising(progress),
+		tools: t, dir: dir, out: out, src: raw.source(plan), plan: plan, cards: cards, progress: rising(progress),
 	}
 	return j.run(ctx)
 }
 
 func (r RawFrames) check(dir string, plan *transcode.VideoPlan) error {
-	if len(r.DelaysMS) == 0 || len(r.DelaysMS) > max(plan.Samples.Frames, plan.Samples.Most) || r.W < 1 || r.H < 1 {
+	if len(r.DelaysMS) == 0 || len(r.DelaysMS) > max(1, plan.Frames) || r.W < 1 || r.H < 1 {
 		return pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Animation", fmt.Errorf("%d frames of %d×%d", len(r.DelaysMS), r.W, r.H))
 	}
 	info, err := os.Stat(filepath.Join(dir, filepath.FromSlash(r.Path)))
@@ -81,7 +81,7 @@ func imageSource(f pipeline.File, plan *transcode.VideoPlan) source {
 	if f.Type.Demuxer == pipeline.TypeGIF.Demuxer {
 		v = v.Filter("setpts", ff.Args{gifClock()})
 	}
-	if n := plan.Samples.Frames; n > 0 {
+	if n := plan.Frames; n > 0 {
 		v = selected(v, fmt.Sprintf("lt(n,%d)", n)) // what comes beyond was not counted
 	}
 	return source{picture: earlier(v, plan)}

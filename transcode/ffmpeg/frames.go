@@ -41,53 +41,13 @@ func (j *videoJob) numbered(dir, prefix, suffix string) ([]frameFile, error) {
 	return files, nil
 }
 
-// looked lists the samples, of which there should be planned, and the poster candidates.
-func (j *videoJob) looked(planned int) (*VideoResult, error) {
-	samples, err := j.samples()
+// keyFrames lists the key frames that were decoded.
+func (j *videoJob) keyFrames() ([]pipeline.Sample, error) {
+	files, err := j.numbered(keysDir, framePrefix, ".rgb")
 	if err != nil {
 		return nil, err
 	}
-	posters, err := j.posters()
-	if err != nil {
-		return nil, err
-	}
-	if len(samples) == 0 || len(posters) == 0 {
-		return nil, j.nothing()
-	}
-	for i := range posters {
-		posters[i].Sample = sampleOf(samples, posters[i].AtMS)
-	}
-	return &VideoResult{Rendered: &pipeline.Rendered{Samples: samples, Planned: max(planned, len(samples))}, Posters: posters}, nil
-}
-
-// sampleOf finds the sample of a moment; nil where there is none.
-func sampleOf(samples []pipeline.Sample, atMS int64) *pipeline.Sample {
-	if i := slices.IndexFunc(samples, func(s pipeline.Sample) bool { return s.AtMS == atMS }); i >= 0 {
-		return &samples[i]
-	}
-	return nil
-}
-
-// planned counts the ticks that lie within what was delivered; ticks beyond it showed nothing to anybody.
-func (j *videoJob) planned(videoMS int64) int {
-	n := 0
-	if j.plan.Samples.Frames > j.plan.Samples.Most {
-		return j.plan.Samples.Frames // some of them were not looked at
-	}
-	for _, tick := range j.plan.Samples.Ticks {
-		if transcode.TickMS(tick) < videoMS {
-			n++
-		}
-	}
-	return n
-}
-
-func (j *videoJob) samples() ([]pipeline.Sample, error) {
-	files, err := j.numbered(j.seen, framePrefix, ".rgb")
-	if err != nil {
-		return nil, err
-	}
-	w, h := j.plan.Samples.Width, j.plan.Samples.Height
+	w, h := j.plan.Keys.Width, j.plan.Keys.Height
 	samples := make([]pipeline.Sample, 0, len(files))
 	for _, f := range files {
 		if err := j.checkRaster(f.name, w, h); err != nil {
@@ -135,23 +95,4 @@ func (j *videoJob) posters() ([]Poster, error) {
 	}
 	slices.SortFunc(posters, func(a, b Poster) int { return int(a.AtMS - b.AtMS) })
 	return posters, nil
-}
-
-// clearLooks removes samples and candidates and leaves the playback file.
-func (j *videoJob) clearLooks() error {
-	if err := os.RemoveAll(j.abs(j.seen)); err != nil {
-		return err
-	}
-	for _, prefix := range []string{posterPrefix, brightPrefix} {
-		files, err := j.numbered(".", prefix, ".rgb")
-		if err != nil {
-			return err
-		}
-		for _, f := range files {
-			if err := os.Remove(j.abs(f.name)); err != nil {
-				return err
-			}
-		}
-	}
-	return j.makeDirs()
 }

@@ -27,16 +27,14 @@ type VideoResult struct {
 
 // Poster is a frame that may become the poster: packed 8-bit sRGB of the plan's Picture.Width × Picture.Height.
 type Poster struct {
-	Path   string           `json:"path"` // inside the workspace
-	AtMS   int64            `json:"at_ms"`
-	Wanted bool             `json:"wanted"`           // the sender's choice
-	Sample *pipeline.Sample `json:"sample,omitempty"` // the same frame as the classifier gets it; nil where it gets another
+	Path   string `json:"path"` // inside the workspace
+	AtMS   int64  `json:"at_ms"`
+	Wanted bool   `json:"wanted"` // the sender's choice
 }
 
 // The names of what a video leaves in its directory.
 const (
 	playbackName = "playback.mp4"
-	framesDir    = "frames"
 	framePrefix  = "frame-"
 	posterPrefix = "poster-"
 	brightPrefix = "bright-"
@@ -47,7 +45,6 @@ type videoJob struct {
 	tools    Tools
 	dir      string        // workspace, absolute
 	out      string        // directory of the results inside it
-	seen     string        // directory of the classifier's frames inside out
 	file     pipeline.File // the source; empty where src is frames of ours
 	src      source
 	plan     *transcode.VideoPlan
@@ -59,7 +56,7 @@ type videoJob struct {
 
 // Video carries out plan on f, which lies in the workspace dir, and writes everything into dir/out.
 //
-//  1. One ffmpeg run gives the playback MP4, the classifier's frames and the poster candidates. A remux is a copy and a pass over
+//  1. One ffmpeg run gives the playback MP4 and the poster candidates. A remux is a copy and a pass over
 //     key frames, in one run too; one whose result does not hold is transcoded, one too coarse to look at is decoded in full.
 //  2. progress is called with 0..100, rising, and may be nil.
 //  3. When ctx ends everything that was started is dead before Video returns. Whatever the error, dir/out is gone.
@@ -69,7 +66,7 @@ func (t Tools) Video(ctx context.Context, dir, out string, f pipeline.File, plan
 	progress func(float64),
 ) (*VideoResult, error) {
 	j := videoJob{
-		tools: t, dir: dir, out: out, seen: framesDir, file: f, src: fileSource(f, plan, early(plan)), plan: plan, cards: cards, progress: rising(progress),
+		tools: t, dir: dir, out: out, file: f, src: fileSource(f, plan, early(plan)), plan: plan, cards: cards, progress: rising(progress),
 	}
 	res, err := j.run(ctx)
 	if err != nil {
@@ -116,7 +113,7 @@ func (j *videoJob) transcode(ctx context.Context) (*VideoResult, error) {
 			return nil, err
 		}
 	}
-	return j.collect(transcode.MethodTranscode, j.planned)
+	return j.collect(transcode.MethodTranscode)
 }
 
 func (j *videoJob) encode(ctx context.Context) error {
@@ -124,7 +121,7 @@ func (j *videoJob) encode(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	outputs := append(g.lookOutputs(j.plan), g.playbacks(j.plan, j.src.sound)...)
+	outputs := append(g.posterOutputs(j.plan), g.playbacks(j.plan, j.src.sound)...)
 	args, err := BuildArgs(outputs...)
 	if err != nil {
 		return err
@@ -162,7 +159,7 @@ func (j *videoJob) makeDirs() error {
 	if !filepath.IsLocal(j.out) || strings.ContainsAny(j.out, "%:\\") {
 		return pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Video", fmt.Errorf("%q is no plain name inside the workspace", j.out))
 	}
-	if err := errors.Join(os.MkdirAll(j.abs(j.seen), 0o700), j.makeTilesDir()); err != nil {
+	if err := errors.Join(os.MkdirAll(j.abs(keysDir), 0o700), j.makeTilesDir()); err != nil {
 		return pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Video", err)
 	}
 	return nil
@@ -183,9 +180,8 @@ func (j *videoJob) abs(name string) string {
 	return filepath.Join(j.dir, filepath.FromSlash(j.rel(name)))
 }
 
-// collect reads what the run wrote: nothing it says is taken from the plan. planned counts the samples there should be of a video
-// whose pictures last videoMS.
-func (j *videoJob) collect(method string, planned func(videoMS int64) int) (*VideoResult, error) {
+// collect reads what the run wrote: nothing it says is taken from the plan.
+func (j *videoJob) collect(method string) (*VideoResult, error) {
 	info, err := readMP4(j.abs(playbackName))
 	if err != nil {
 		return nil, pipeline.Refuse(pipeline.CodeCorrupt, "no picture of the video could be decoded; send it again")
@@ -197,10 +193,14 @@ func (j *videoJob) collect(method string, planned func(videoMS int64) int) (*Vid
 	if info.durationMS > j.plan.Time.LimitMS+transcode.LimitGraceMS {
 		return nil, pipeline.Refuse(pipeline.CodeTooLong, "the video is longer than %d ms; cut it", j.plan.Time.LimitMS)
 	}
-	res, err := j.looked(planned(video.durationMS))
+	posters, err := j.posters()
+	if err == nil && len(posters) == 0 {
+		err = j.nothing()
+	}
 	if err != nil {
 		return nil, err
 	}
+	res := &VideoResult{Rendered: &pipeline.Rendered{}, Posters: posters}
 	renditions, err := j.renditions(info, video)
 	if err != nil {
 		return nil, err

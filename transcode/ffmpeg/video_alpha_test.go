@@ -49,7 +49,7 @@ func TestAlphaIsPutOnWhite(t *testing.T) {
 			k.ffmpeg(append(args, name)...)
 			res, _ := k.video(name, c.edits...)
 			k.onWhite("delivered", k.frame(res.Rendered.Part.Renditions[0].Path, 500), c.middle)
-			for _, s := range res.Rendered.Samples {
+			for _, s := range k.shown(res) {
 				k.onWhite("judged at "+strconv.FormatInt(s.AtMS, 10), k.sample(s), c.middle)
 			}
 		})

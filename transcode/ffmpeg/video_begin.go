@@ -53,7 +53,7 @@ const firstPackets = 40
 // findBeginning asks for the timestamps around the beginning. Nothing is decoded.
 func (j *videoJob) findBeginning(ctx context.Context) error {
 	when := j.plan.Time
-	if j.plan.Samples.All {
+	if j.plan.Animated {
 		return nil
 	}
 	at := when.OriginMS + when.StartMS

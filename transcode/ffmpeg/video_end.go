@@ -37,7 +37,7 @@ func (j *videoJob) holdLast(ctx context.Context) error {
 	when := j.plan.Time
 	want := min(when.ExpectMS, when.LimitMS)
 	info, err := readMP4(j.abs(playbackName))
-	if err != nil || j.plan.Samples.All || want == 0 {
+	if err != nil || j.plan.Animated || want == 0 {
 		return nil
 	}
 	longer := when.LengthMS > 0 && info.durationMS > when.LengthMS

@@ -23,7 +23,7 @@ type source struct {
 // before scaling and follow a matrix that changes in mid-stream; the plan turns after scaling instead. The graph is never built anew:
 // a second graph would count its frames from 0 again and write them over the first one's.
 func fileSource(f pipeline.File, plan *transcode.VideoPlan, extra ...ff.KwArgs) source {
-	if plan.Samples.All {
+	if plan.Animated {
 		return imageSource(f, plan)
 	}
 	opts := ff.KwArgs{"noautorotate": "", "reinit_filter": 0}
@@ -54,10 +54,9 @@ func readAtMost(plan *transcode.VideoPlan) ff.KwArgs {
 
 func seconds(ms int64) string { return fmt.Sprintf("%d.%03d", ms/1000, ms%1000) }
 
-// graph is the filter graph of one run: pictures as they are delivered, and the same at the pace of the source, for looking at.
+// graph is the filter graph of one run: pictures as they are delivered, and the same at the pace of the source, for posters.
 type graph struct {
 	out     string
-	seen    string // directory of the classifier's frames inside out
 	picture *ff.Stream
 	looks   *ff.Stream
 }
@@ -69,8 +68,8 @@ func (j *videoJob) graph() (*graph, error) {
 		return nil, err
 	}
 	split := withinRange(v).Split()
-	g := &graph{out: j.out, seen: j.seen, picture: split.Get("0"), looks: split.Get("1")}
-	if j.plan.Samples.All {
+	g := &graph{out: j.out, picture: split.Get("0"), looks: split.Get("1")}
+	if j.plan.Animated {
 		g.picture = constantRate(g.picture, j.plan.Picture.FPS)
 		g.looks = selected(g.looks, "lt(t,"+seconds(j.plan.Time.ReadMS())+")")
 	}
@@ -87,14 +86,14 @@ func withinRange(v *ff.Stream) *ff.Stream {
 func (j *videoJob) shown() (*ff.Stream, error) {
 	p := j.plan.Picture
 	v := j.src.picture
-	if !j.plan.Samples.All {
+	if !j.plan.Animated {
 		v = oneSize(v, p)
 	}
 	if p.Deinterlace {
 		v = v.Filter("bwdif", nil, ff.KwArgs{"mode": "send_frame", "parity": "auto", "deint": "interlaced"})
 	}
 	v = j.from.begin(v)
-	if !j.plan.Samples.All {
+	if !j.plan.Animated {
 		if p.FPS > 0 {
 			v = constantRate(v, p.FPS)
 		}
@@ -297,7 +296,7 @@ func (g *graph) playbacks(plan *transcode.VideoPlan, sound *ff.Stream) []*ff.Str
 
 func (g *graph) playback(v *ff.Stream, plan *transcode.VideoPlan, sound *ff.Stream) *ff.Stream {
 	streams, opts := encoded(v, plan.Encode, sound, plan.Time)
-	if plan.Samples.All {
+	if plan.Animated {
 		opts["t"] = seconds(plan.Time.ReadMS())
 	}
 	return ff.Output(streams, g.out+"/"+playbackName, opts)
@@ -353,12 +352,11 @@ func containerOptions() ff.KwArgs {
 
 func merge(all ...ff.KwArgs) ff.KwArgs { return ff.MergeKwArgs(all) }
 
-// lookOutputs are the classifier's frames and the poster candidates.
-func (g *graph) lookOutputs(plan *transcode.VideoPlan) []*ff.Stream {
-	if plan.Samples.All {
-		split := g.looks.Split()
-		first := selected(split.Get("1"), "eq(pts,0)") // of several that a trim left at 0 the last one written stays, as in the video
-		return []*ff.Stream{g.frames(split.Get("0"), plan, plan.Samples.Most+len(plan.Posters.Ticks)), g.stills(first, posterPrefix, plan.Samples.Most)}
+// posterOutputs are the poster candidates and the frames of the sprite.
+func (g *graph) posterOutputs(plan *transcode.VideoPlan) []*ff.Stream {
+	if plan.Animated {
+		first := selected(g.looks, "eq(pts,0)") // of several that a trim left at 0 the last one written stays, as in the video
+		return []*ff.Stream{g.stills(first, posterPrefix, max(1, plan.Frames))}
 	}
 	grid := standing(constantRate(g.looks, transcode.SampleHz), plan)
 	var outs []*ff.Stream
@@ -366,15 +364,11 @@ func (g *graph) lookOutputs(plan *transcode.VideoPlan) []*ff.Stream {
 		both := grid.Split()
 		grid, outs = both.Get("0"), []*ff.Stream{g.tileOutput(both.Get("1"), plan)}
 	}
-	split := selected(grid, pickTicks(plan.Samples.Ticks, plan.Posters.Ticks)).Split()
-	outs = append(outs,
-		g.frames(split.Get("0"), plan, plan.Samples.Most+len(plan.Posters.Ticks)),
-		g.stills(selected(split.Get("1"), pickTicks(plan.Posters.Ticks)), posterPrefix, len(plan.Posters.Ticks)),
-	)
 	if plan.Posters.Bright > 0 {
-		outs = append(outs, g.stills(bright(split.Get("2"), plan), brightPrefix, plan.Posters.Bright))
+		both := grid.Split()
+		grid, outs = both.Get("0"), append(outs, g.stills(bright(both.Get("1"), plan), brightPrefix, plan.Posters.Bright))
 	}
-	return outs
+	return append(outs, g.stills(selected(grid, pickTicks(plan.Posters.Ticks)), posterPrefix, len(plan.Posters.Ticks)))
 }
 
 // standing lets the last picture stand as long as the presentation lasts.
@@ -431,15 +425,15 @@ func bright(v *ff.Stream, plan *transcode.VideoPlan) *ff.Stream {
 		Filter("metadata", nil, ff.KwArgs{"mode": "select", "key": "lavfi.blackframe.pblack", "value": blackShare, "function": "less"})
 }
 
-// frames writes at most so many canonical rasters, one file each, named by their time. They shrink as they are and are converted then:
-// a third of what both at once cost.
-func (g *graph) frames(v *ff.Stream, plan *transcode.VideoPlan, most int) *ff.Stream {
-	s := plan.Samples
-	if s.Width != plan.Picture.Width || s.Height != plan.Picture.Height {
-		v = v.Filter("scale", nil, ff.KwArgs{"w": s.Width, "h": s.Height, "flags": "area"})
+// keyFrames writes at most so many small rasters, one file each, named by their time. They shrink as they are and are converted then: a
+// third of what both at once cost.
+func (g *graph) keyFrames(v *ff.Stream, plan *transcode.VideoPlan) *ff.Stream {
+	k := plan.Keys
+	if k.Width != plan.Picture.Width || k.Height != plan.Picture.Height {
+		v = v.Filter("scale", nil, ff.KwArgs{"w": k.Width, "h": k.Height, "flags": "area"})
 	}
-	name := g.out + "/" + g.seen + "/" + framePrefix + "%d.rgb"
-	return ff.Output([]*ff.Stream{rgb(v)}, name, merge(stillOptions(most), ff.KwArgs{"c:v": "rawvideo"}))
+	name := g.out + "/" + keysDir + "/" + framePrefix + "%d.rgb"
+	return ff.Output([]*ff.Stream{rgb(v)}, name, merge(stillOptions(k.Most), ff.KwArgs{"c:v": "rawvideo"}))
 }
 
 // stills writes at most so many full-size rasters, named by their time. They are not compressed: each is read once and thrown away.

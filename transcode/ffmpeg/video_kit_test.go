@@ -170,6 +170,30 @@ func (k *videoKit) decode(r io.Reader) *image.RGBA {
 }
 
 // sample reads a classifier's frame.
+// shown is every frame of the delivered playback, as reading back decodes it, in full size.
+func (k *videoKit) shown(res *VideoResult) (frames []pipeline.Sample) {
+	k.Helper()
+	r := res.Rendered.Part.Renditions[0]
+	to := Reduction{Width: r.Width, Height: r.Height}
+	name := r.Path + ".frames"
+	f, err := os.Create(filepath.Join(k.dir, name))
+	if err != nil {
+		k.Fatal(err)
+	}
+	defer f.Close()
+	at := int64(0)
+	err = k.tools.ReadBack(k.Context(), k.dir, r, to, func(d DeliveredFrame) error {
+		frames = append(frames, pipeline.Sample{Path: name, Offset: at, Width: to.Width, Height: to.Height, AtMS: d.AtMS})
+		at += int64(len(d.Base))
+		_, err := f.Write(d.Base)
+		return err
+	})
+	if err != nil {
+		k.Fatal(err)
+	}
+	return frames
+}
+
 func (k *videoKit) sample(s pipeline.Sample) *image.RGBA {
 	k.Helper()
 	data, err := os.ReadFile(filepath.Join(k.dir, s.Path))

@@ -84,13 +84,13 @@ func checkForm(r *pipeline.Rendered, plan *transcode.Plan) error {
 		}
 		paths[f.Path] = true
 	}
-	return checkDescription(r.Part, len(r.Samples))
+	return checkDescription(r.Part)
 }
 
 // checkDescription refuses what describes a kind that the part is not.
-func checkDescription(p pipeline.Part, samples int) error {
+func checkDescription(p pipeline.Part) error {
 	sound := p.Waveform != nil || p.Waveforms != nil || p.Loudness != nil
-	sight := p.Placeholder != nil || p.Width != 0 || p.Height != 0 || samples > 0 || p.HasAudio != nil || p.Presentation != ""
+	sight := p.Placeholder != nil || p.Width != 0 || p.Height != 0 || p.HasAudio != nil || p.Presentation != ""
 	switch {
 	case p.Kind == pipeline.KindVoice && sight:
 		return crashed("render answered a picture of a voice note")
