@@ -74,7 +74,7 @@ func TestWeakerFactsNeverLower(t *testing.T) {
 				r.run(t, j, pipeline.RunOptions{})
 				strong := *r.current(t).Parts[0].Moderation
 				for run, l := range map[string]pipeline.Level{"run1": found, "run2": pipeline.LevelClear} {
-					r.mod.Facts = at(weaken(strong), l, run)
+					r.mod.Facts, r.mod.Bare = at(weaken(strong), l, run), name == "no evidence"
 					done := r.redo(t, pipeline.RedoOrder{Scope: pipeline.RedoModeration, Run: run, Afresh: true})
 					got := *r.current(t).Parts[0].Moderation
 					if name == "as dense" {
@@ -130,7 +130,7 @@ func TestRedoByKeyFrames(t *testing.T) {
 			r.upload(t, "a", "film")
 			j := job("j", "a")
 			j.Items[0].Kind, j.Recipients[0].NudityFilter = pipeline.KindVideo, pipeline.FilterBlur
-			r.mod.Facts = keyFrames(48)
+			r.mod.Facts, r.mod.Bare = keyFrames(48), true
 			r.mod.Facts.Level = pipeline.LevelExplicit
 			was := actions(r.run(t, j, pipeline.RunOptions{}))
 			r.mod.Facts = keyFrames(16)

@@ -9,7 +9,7 @@ import (
 )
 
 // EngineVersion is part of every plan's digest: raise it when the same plan gives other bytes, so that old records are not reused.
-const EngineVersion = "4"
+const EngineVersion = "5"
 
 // Overlength says what happens to a voice note above Voice.MaxMS.
 type Overlength string
