@@ -30,7 +30,7 @@ func TestArgumentsOfVoice(t *testing.T) {
 			" -movflags +faststart -sn -vn file:out/voice.m4a"
 		pcm = "-f f32le -ac 1 -ar 48000 -protocol_whitelist pipe -i pipe:0"
 	)
-	decode, err := decodeArgs(f, 2, 1000, "libopus")
+	decode, err := decodeArgs(f, &transcode.VoicePlan{Stream: 1, Channels: 2}, 1000, "libopus")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,8 +44,8 @@ func TestArgumentsOfVoice(t *testing.T) {
 	}
 	for _, c := range []struct{ got, want string }{
 		{shown(InputArgs(f)), guard},
-		{shown(decode), strings.NewReplacer(" -codec", " -c:a:0 libopus -codec", " -format_w", " -dn -format_w").Replace(guard) + " -request_sample_fmt:a:0 flt -sn -vn -i file:src/i1.ogg" +
-			" -map 0:a:0 -f f32le -ac 2 -af aresample=async=1:min_hard_comp=0.1 -ar 48000 -c:a pcm_f32le -flush_packets 0 -fs 1000 -map_chapters -1 -map_metadata -1 pipe:1"},
+		{shown(decode), strings.NewReplacer(" -codec", " -c:1 libopus -codec", " -format_w", " -dn -format_w").Replace(guard) + " -request_sample_fmt:1 flt -sn -vn -i file:src/i1.ogg" +
+			" -map 0:1 -f f32le -ac 2 -af aresample=async=1:min_hard_comp=0.1 -ar 48000 -c:a pcm_f32le -flush_packets 0 -fs 1000 -map_chapters -1 -map_metadata -1 pipe:1"},
 		{shown(encode), pcm + m4a + " -map 0:a -f ogg -application voip -b:a 32000 -c:a libopus -compression_level 10 -dn -fflags +bitexact" +
 			" -flags:a +bitexact -frame_duration 20 -map_chapters -1 -map_metadata -1 -sn -vbr constrained -vn file:out/voice.ogg"},
 		{shown(remux), pcm + " " + guard + " -i file:src/i1.ogg" + m4a + " -map 1:a:0 -f ogg -c:a copy -dn -fflags +bitexact -flags:a +bitexact" +

@@ -182,7 +182,7 @@ func (k *videoKit) shown(res *VideoResult) (frames []pipeline.Sample) {
 	}
 	defer f.Close()
 	at := int64(0)
-	err = k.tools.ReadBack(k.Context(), k.dir, r, to, func(d DeliveredFrame) error {
+	_, err = k.tools.ReadBack(k.Context(), k.dir, r, to, func(d DeliveredFrame) error {
 		frames = append(frames, pipeline.Sample{Path: name, Offset: at, Width: to.Width, Height: to.Height, AtMS: d.AtMS})
 		at += int64(len(d.Base))
 		_, err := f.Write(d.Base)
