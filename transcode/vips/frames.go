@@ -1,8 +1,10 @@
 package vips
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"image"
 	"os"
 
 	"github.com/ninefold/ninefold/pipeline"
@@ -67,8 +69,12 @@ func writeFrames(s source, m pipeline.Media, rawOut string) error {
 	if err != nil {
 		return asCorrupt("vips.Frames", err)
 	}
-	if p.width() != m.Width || p.height() != m.Height*m.Frames {
-		return asCorrupt("vips.Frames", fmt.Errorf("%d×%d pixels are not %d frames of %d×%d", p.width(), p.height(), m.Frames, m.Width, m.Height))
+	stored := image.Pt(m.Width, m.Height)
+	if m.Image.Orientation > 4 {
+		stored = image.Pt(m.Height, m.Width)
+	}
+	if p.width() != stored.X || p.height() != stored.Y*m.Frames {
+		return asCorrupt("vips.Frames", fmt.Errorf("%d×%d pixels are not %d frames of %v", p.width(), p.height(), m.Frames, stored))
 	}
 	if p, err = p.srgb(); err == nil {
 		p, err = p.rgba()
@@ -80,8 +86,45 @@ func writeFrames(s source, m pipeline.Media, rawOut string) error {
 	if err != nil {
 		return pipeline.Trouble(pipeline.CodeInternal, "vips.Frames", err)
 	}
-	if err := errors.Join(p.writeRaw(f), f.Close()); err != nil {
+	if err := errors.Join(writeTurned(p, f, stored, m), f.Close()); err != nil {
 		return asCorrupt("vips.Frames", errors.Join(err, os.Remove(rawOut)))
 	}
 	return nil
+}
+
+// writeTurned writes the frames as the Exif of the animation wants them turned, as that of a still picture is obeyed.
+func writeTurned(p picture, f *os.File, stored image.Point, m pipeline.Media) error {
+	steps := orientationSteps(m.Image.Orientation)
+	if len(steps) == 0 {
+		return p.writeRaw(f)
+	}
+	for i := range m.Frames {
+		at := image.Rectangle{Max: stored}.Add(image.Pt(0, i*stored.Y))
+		if err := writeFrame(p, f, at, steps); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeFrame turns and writes one frame, in an arena of its own: memory stays at a few frames.
+func writeFrame(p picture, f *os.File, at image.Rectangle, steps []transcode.Step) error {
+	var a arena
+	defer a.free()
+	p.arena = &a
+	p, err := p.crop(at)
+	if err == nil {
+		p, err = p.memory(context.Background())
+	}
+	for _, s := range steps {
+		if err == nil && s.Op == pipeline.OpRotate {
+			p, err = p.rotate(s.Degrees)
+		} else if err == nil {
+			p, err = p.flip(s.Direction == pipeline.FlipVertical)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return p.writeRaw(f)
 }

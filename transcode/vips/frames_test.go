@@ -1,6 +1,7 @@
 package vips
 
 import (
+	"encoding/binary"
 	"math"
 	"os"
 	"os/exec"
@@ -143,4 +144,48 @@ func TestOtherLoadersAreBlocked(t *testing.T) {
 			t.Errorf("an SVG as %s: %v", typ.MIME, err)
 		}
 	}
+}
+
+// An animated WebP that says in its Exif how it is to be turned is turned, as a still one is: its left half is grey, the right black.
+func TestFramesAreTurned(t *testing.T) {
+	t.Parallel()
+	plain := animation(t, "-vf", "geq=lum='lt(X,W/2)*(200-5*N)':cb=128:cr=128", "-c:v", "libwebp_anim", "-lossless", "1", "-loop", "0", "-f", "webp")
+	for orientation, want := range map[int]struct {
+		w, h   int
+		whiteX float64 // of a white pixel, as a share of the width; its opposite is black
+		whiteY float64
+	}{
+		1: {96, 64, .25, .5}, 2: {96, 64, .75, .5}, 3: {96, 64, .75, .5}, 4: {96, 64, .25, .5},
+		5: {64, 96, .5, .25}, 6: {64, 96, .5, .25}, 7: {64, 96, .5, .75}, 8: {64, 96, .5, .75},
+	} {
+		data := webpWithOrientation(plain, byte(orientation))
+		dir, f := staged(t, data)
+		raw := filepath.Join(dir, "raw")
+		w, h, delays, err := Frames(filepath.Join(dir, f.Path), f.Type, raw, transcode.DefaultProfile())
+		if err != nil || w != want.w || h != want.h || len(delays) != 10 {
+			t.Errorf("orientation %d: %d×%d, %d frames, %v", orientation, w, h, len(delays), err)
+			continue
+		}
+		pixels, err := os.ReadFile(raw)
+		if err != nil || len(pixels) != 4*w*h*len(delays) {
+			t.Fatalf("orientation %d: %d bytes, %v", orientation, len(pixels), err)
+		}
+		last := pixels[4*w*h*(len(delays)-1):]
+		at := func(x, y float64) byte { return last[4*(int(y*float64(h))*w+int(x*float64(w)))] }
+		if white, black := at(want.whiteX, want.whiteY), at(1-want.whiteX, 1-want.whiteY); white < 120 || black > 5 {
+			t.Errorf("orientation %d: %d where grey belongs, %d where black does", orientation, white, black)
+		}
+	}
+}
+
+// webpWithOrientation adds an Exif block to an extended WebP.
+func webpWithOrientation(data []byte, orientation byte) []byte {
+	out := slices.Clone(data)
+	out[20] |= 0x08 // VP8X: has Exif
+	block := "II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00" + string(rune(orientation)) + "\x00\x00\x00\x00\x00\x00\x00"
+	out = append(out, "EXIF"...)
+	out = binary.LittleEndian.AppendUint32(out, uint32(len(block)))
+	out = append(out, block...)
+	binary.LittleEndian.PutUint32(out[4:], uint32(len(out)-8))
+	return out
 }
