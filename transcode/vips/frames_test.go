@@ -178,11 +178,29 @@ func TestFramesAreTurned(t *testing.T) {
 	}
 }
 
+// An APNG is not turned, and so keeps its sides: in the turned size it would be squeezed.
+func TestAnimatedPNGKeepsItsSides(t *testing.T) {
+	t.Parallel()
+	plain := animation(t, "-f", "apng", "-plays", "0")
+	const headEnd = 33 // signature and IHDR
+	data := slices.Concat(plain[:headEnd], pngChunk("eXIf", orientationBlock(6)), plain[headEnd:])
+	dir, f := staged(t, data)
+	m, err := Probe(filepath.Join(dir, f.Path), f.Type)
+	if err != nil || !m.Animated || m.Width != 96 || m.Height != 64 || m.Image.Orientation != 1 {
+		t.Errorf("probed %+v, %v", m, err)
+	}
+}
+
+// orientationBlock is an Exif block that says how to turn, without its signature.
+func orientationBlock(orientation byte) []byte {
+	return []byte("II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00" + string(rune(orientation)) + "\x00\x00\x00\x00\x00\x00\x00")
+}
+
 // webpWithOrientation adds an Exif block to an extended WebP.
 func webpWithOrientation(data []byte, orientation byte) []byte {
 	out := slices.Clone(data)
 	out[20] |= 0x08 // VP8X: has Exif
-	block := "II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00" + string(rune(orientation)) + "\x00\x00\x00\x00\x00\x00\x00"
+	block := orientationBlock(orientation)
 	out = append(out, "EXIF"...)
 	out = binary.LittleEndian.AppendUint32(out, uint32(len(block)))
 	out = append(out, block...)
