@@ -8,6 +8,8 @@ const (
 	stillBase = 2
 	// sameShape is how much the proportions of two stills may differ and still be the same picture in two sizes.
 	sameShape = 0.02
+	// mapBound is from where on the map of what a still lost is scored as a picture: contrast may draw one before it is beyond DetailBound.
+	mapBound = 40
 	// maxFullTiles bounds the tiles of full size of one still: a picture of 2048 × 2048 pixels has 100 for a model of 224.
 	maxFullTiles = 100
 )
@@ -43,12 +45,15 @@ func (s *Stills) Offer(p Pixels) []Pixels {
 	}
 	s.Scored++
 	rasters := []Pixels{base}
+	if seen.lost.Worst() > mapBound {
+		rasters = append(rasters, lost.Picture())
+	}
 	if seen.lost.Worst() > DetailBound {
 		tiles := s.fullTiles(p, seen.lost)
 		if len(tiles) > maxFullTiles {
 			return rasters // and not covered
 		}
-		rasters = append(append(rasters, lost.Picture()), tiles...)
+		rasters = append(rasters, tiles...)
 	}
 	s.Covered++
 	s.scored = append(s.scored, seen)
