@@ -59,7 +59,7 @@ build: system ## Build the worker and its two engines into bin/.
 	@CGO_ENABLED=0 go build -o bin/ ./cmd/ninefold-voice-engine
 
 .PHONY: setup
-setup: models tools ## Everything demo and test need: Debian packages, the programs, models, test servers.
+setup: models tools ## Everything demo and test need: Debian packages, the programs, fonts, models, test servers.
 
 .PHONY: race
 race: build models tools ## Run every test under the race detector, the slow packages too.
@@ -127,10 +127,12 @@ clean-all: ## Remove bin/ altogether: the next command sets up again.
 	@rm -rf bin
 
 # Steps of the set-up, in the order they need each other.
-.PHONY: system models tools
+.PHONY: system fonts models tools
 system:
 	@docker/setup.sh system
-models: build
+fonts: system
+	@docker/setup.sh fonts
+models: build fonts
 	@docker/setup.sh models
 tools: system
 	@docker/setup.sh tools

@@ -3,6 +3,7 @@
 #
 #   docker/setup.sh system    what Debian provides: libvips, ffmpeg, redis-server, fonts, speech and picture tools, npm; checks Go
 #   docker/setup.sh models    the classifier models and ONNX Runtime, by `bin/ninefold models fetch` (needs `make build` first)
+#   docker/setup.sh fonts     the emoji that Debian 12's font is too old for, into /usr/local/share/fonts/ninefold
 #   docker/setup.sh tools     pinned test servers, built into bin/tools: versitygw
 #   docker/setup.sh lint      the pinned linter, built into bin/tools: golangci-lint
 #
@@ -175,6 +176,35 @@ step_models() {
   models_ready || fail "no converted model or no ONNX Runtime library in $models" "remove $models and run the same command again"
 }
 
+# --- fonts ----------------------------------------------------------------------------------------------------------------------
+
+readonly emoji_dir=/usr/local/share/fonts/ninefold
+
+# made_from prints the digests of what the font of emoji is made from, and of the font in the directory given.
+made_from() {
+  sha256sum docker/emoji-font/package-lock.json docker/emoji-font.sh cmd/ninefold-emoji-font/*.go transcode/raster/emojifont/*.go
+  sha256sum <"$1/NinefoldEmoji.ttf"
+}
+
+fonts_ready() {
+  [ -f "$emoji_dir/NinefoldEmoji.ttf" ] && [ -f "$emoji_dir/made-from" ] && made_from "$emoji_dir" | cmp -s - "$emoji_dir/made-from"
+}
+
+step_fonts() {
+  step=fonts
+  ! fonts_ready || return 0
+  can_be_root || fail "the newer emoji are not in $emoji_dir, and this user may not put them there" "run this command as root, once"
+  say "making the font of the newer emoji (8 MB to download, once)"
+  local made
+  made=$(mktemp -d)
+  docker/emoji-font.sh "$made" >&2 || fail "docker/emoji-font.sh failed" \
+    "read its message above; it needs npm's registry (a mirror is set with: npm config set registry ADDRESS)"
+  made_from "$made" >"$made/made-from"
+  as_root install -D -m 0644 -t "$emoji_dir" "$made/NinefoldEmoji.LICENSE" "$made/NinefoldEmoji.ttf" "$made/made-from" ||
+    fail "the font cannot be written to $emoji_dir" "check that directory, then run the same command again"
+  rm -rf "$made"
+}
+
 # --- tools ----------------------------------------------------------------------------------------------------------------------
 
 # built_from BINARY MODULE VERSION: the build information inside the binary is the stamp.
@@ -204,10 +234,10 @@ step_lint() {
 
 # --- run ------------------------------------------------------------------------------------------------------------------------
 
-[ $# -gt 0 ] || set -- system models tools
+[ $# -gt 0 ] || set -- system fonts models tools
 for name in "$@"; do
   case $name in
-    system | models | tools | lint) "step_$name" ;;
-    *) fail "there is no step \"$name\"" "name one or more of: system models tools lint" ;;
+    system | fonts | models | tools | lint) "step_$name" ;;
+    *) fail "there is no step \"$name\"" "name one or more of: system fonts models tools lint" ;;
   esac
 done

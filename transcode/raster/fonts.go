@@ -21,6 +21,7 @@ const (
 	latinFont = "NotoSans-Regular.ttf"    // fonts-noto-core
 	cjkFont   = "NotoSansCJK-Regular.ttc" // fonts-noto-cjk
 	emojiFont = "NotoColorEmoji.ttf"      // fonts-noto-color-emoji
+	newerFont = "NinefoldEmoji.ttf"       // docker/emoji-font.sh; the emoji that Debian 12's font is too old for
 	fontHint  = "install the Debian packages fonts-noto-core, fonts-noto-cjk and fonts-noto-color-emoji, or name their directories"
 )
 
@@ -32,9 +33,9 @@ const (
 	cjkTaiwan   = 3 // traditional
 )
 
-// defaultFontDirs are where Debian puts the Noto fonts.
+// defaultFontDirs are where Debian puts the Noto fonts, and the set-up the newer emoji.
 func defaultFontDirs() []string {
-	return []string{"/usr/share/fonts/truetype/noto", "/usr/share/fonts/opentype/noto"}
+	return []string{"/usr/share/fonts/truetype/noto", "/usr/share/fonts/opentype/noto", "/usr/local/share/fonts/ninefold"}
 }
 
 // scriptFonts is the visible list of which file sets which script. A script that is not here, or whose file is not installed,
@@ -222,9 +223,15 @@ func (s *fontSet) file(name string, index int) *fontFile {
 
 func (s *fontSet) emoji() *fontFile { return s.file(emojiFont, 0) }
 
+// newerEmoji is nil on a machine that was not set up with it: what only it has is then left out, with a warning.
+func (s *fontSet) newerEmoji() *fontFile { return s.file(newerFont, 0) }
+
 // find returns the font that draws the whole of a grapheme cluster in a run of script: the script's own, then the common ones, then
 // whatever is installed; nil where no font has all of it. cjk is the language of cjkFont to use.
 func (s *fontSet) find(cluster []rune, script language.Script, cjk int) *fontFile {
+	if f := s.newerEmoji(); f != nil && f.covers(cluster) && isEmoji(cluster) {
+		return f
+	}
 	if isEmoji(cluster) && s.emoji().covers(cluster) {
 		return s.emoji()
 	}

@@ -152,7 +152,7 @@ func (s *setter) faceRuns(run shaping.Input, p *paragraph, starts []bool, cjk in
 // clusterFonts chooses the fonts of a cluster. A blank takes the font before it, unless that is the emoji's, whose blanks are as wide as
 // its pictures, or lacks a mark that stands on the blank.
 func (s *setter) clusterFonts(cluster []rune, last *fontFile, script language.Script, cjk int) []piece {
-	if last != nil && last != s.fonts.emoji() && unicode.IsSpace(cluster[0]) && last.covers(cluster) {
+	if last != nil && last != s.fonts.emoji() && last != s.fonts.newerEmoji() && unicode.IsSpace(cluster[0]) && last.covers(cluster) {
 		return []piece{{last, len(cluster)}}
 	}
 	return s.fonts.pieces(cluster, script, cjk)
