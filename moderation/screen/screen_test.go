@@ -478,3 +478,20 @@ func TestStillsCoverOnlyWhatIsAlike(t *testing.T) {
 		t.Errorf("%+v", s.Coverage)
 	}
 }
+
+// TestStillOfContrastAtTheBaseSize: a picture no larger than the base raster loses its detail in the model's own reduction, and that is told.
+func TestStillOfContrastAtTheBaseSize(t *testing.T) {
+	t.Parallel()
+	const n, side = 448, 224
+	p := New(n, n)
+	for i := range n * n {
+		x, y, v := i%n, i/n, byte(128)
+		if (x/32+y/32)%2 == 1 {
+			v = byte(1 + 254*((x+y)%2))
+		}
+		p.Pix[i*Channels], p.Pix[i*Channels+1], p.Pix[i*Channels+2] = v, v, v
+	}
+	if got := NewStills(side).Offer(p); len(got) < 3 {
+		t.Errorf("%d rasters of a picture drawn in contrast alone, want the map and tiles besides", len(got))
+	}
+}

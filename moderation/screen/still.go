@@ -35,7 +35,8 @@ func (s *Stills) Offer(p Pixels) []Pixels {
 	s.Frames++
 	w, h := BaseSize(p.W, p.H, stillBase*s.side)
 	base := Reduce(p, w, h)
-	lost := LostDetail(p, base)
+	mw, mh := BaseSize(p.W, p.H, s.side) // as the model sees it at last: what the second reduction loses counts, too
+	lost := LostDetail(p, Reduce(p, mw, mh))
 	seen := scoredStill{base, lost.Blocks()}
 	for _, other := range s.scored {
 		if seen.like(other) {
