@@ -69,7 +69,7 @@ func (p *Pipeline) answered(ctx context.Context, m Manifest, job Job, opts RunOp
 		return Manifest{}, usedID()
 	}
 	if opts.Refusal != nil {
-		return m, nil
+		return m, nil //nolint:nilerr // a refusal of the job, not of this read
 	}
 	kept, err := KeptJob(ctx, p.Store, job.JobID)
 	switch {

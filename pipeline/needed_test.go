@@ -185,7 +185,7 @@ func TestOldFactsAreNotReused(t *testing.T) {
 		right := r.about(t, j, look())
 		r.mod.Facts = with(right, change)
 		first := actions(r.run(t, j, pipeline.RunOptions{}))
-		if clear := slices.Equal(first, []pipeline.Action{pipeline.Deliver}); clear != (name == "an older judge") {
+		if shown := slices.Equal(first, []pipeline.Action{pipeline.Deliver}); shown != (name == "an older judge") {
 			t.Errorf("%s: %v", name, first)
 		}
 		r.mod.Facts = right

@@ -39,7 +39,7 @@ func (it *itemRun) screen(ctx context.Context) error {
 
 // readBack decodes the renditions of a part, files of the workspace whose digests are known. Where nobody judges, only what stands in
 // their place is made.
-func (it *itemRun) readBack(ctx context.Context, part Part, make, judged bool) (*ReadBack, error) {
+func (it *itemRun) readBack(ctx context.Context, part Part, made, judged bool) (*ReadBack, error) {
 	side := 0
 	if judged {
 		side = it.Moderator.Side()
@@ -49,7 +49,7 @@ func (it *itemRun) readBack(ctx context.Context, part Part, make, judged bool) (
 		return nil, err
 	}
 	back, err := it.proc.ReadBack(ctx, ReadOrder{
-		Part: part, Out: fmt.Sprintf("out/%d/read", it.index), Make: make, Side: side, Seed: seed,
+		Part: part, Out: fmt.Sprintf("out/%d/read", it.index), Make: made, Side: side, Seed: seed,
 	})
 	if err != nil {
 		return nil, err

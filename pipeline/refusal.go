@@ -31,7 +31,7 @@ func (it *itemRun) refusalKey() string {
 func (it *itemRun) recallRefusal(ctx context.Context) error {
 	var r refusal
 	if it.opts.Refused || it.readJSON(ctx, it.refusalKey(), &r) != nil || r.Failure.Code == "" || r.Failure.Code.Trouble() {
-		return nil
+		return nil //nolint:nilerr // it is found again
 	}
 	it.refusedBefore, it.media.Kind = true, r.Kind
 	return &Error{Code: r.Failure.Code, Op: "recall", Message: r.Failure.Message}

@@ -80,9 +80,9 @@ var namedBrands = map[string]string{
 }
 
 // textual reports whether one of the texts stands in the first bytes.
-func textual(any ...string) func([]byte) bool {
+func textual(texts ...string) func([]byte) bool {
 	return func(head []byte) bool {
-		for _, s := range any {
+		for _, s := range texts {
 			if bytes.Contains(head, []byte(s)) {
 				return true
 			}

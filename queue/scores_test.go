@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -96,7 +97,7 @@ func dump(t *testing.T, rdb *redis.Client) string {
 	keys := rdb.Scan(t.Context(), 0, "*", 1000).Iterator()
 	for keys.Next(t.Context()) {
 		value, err := rdb.Dump(t.Context(), keys.Val()).Result()
-		if err != nil && err != redis.Nil {
+		if err != nil && !errors.Is(err, redis.Nil) {
 			t.Fatal(err)
 		}
 		all.WriteString(keys.Val() + "\n" + value + "\n")

@@ -20,7 +20,8 @@ func RefuseSound(codec string) *pipeline.Error {
 
 // refusePicture refuses a video whose only picture is of a codec that is not taken.
 func refusePicture(codec string) *pipeline.Error {
-	return pipeline.Refuse(pipeline.CodeUnsupportedType, "the picture is encoded as %s, which is not taken; send H.264, HEVC, VP8, VP9, AV1, MPEG-4 or H.263", codec)
+	return pipeline.Refuse(pipeline.CodeUnsupportedType,
+		"the picture is encoded as %s, which is not taken; send H.264, HEVC, VP8, VP9, AV1, MPEG-4 or H.263", codec)
 }
 
 // leftOutWarnings say what of m is not delivered. Sound that the sender muted is not missed.

@@ -66,7 +66,8 @@ func (p *Plan) checkWork(m pipeline.Media, prof VideoProfile) error {
 		return nil
 	}
 	seconds := float64(p.Video.Time.ExpectMS) / 1000
-	return pipeline.Refuse(pipeline.CodeTooManyPixels, "%.1f s of %d×%d at %.0f frames a second are too much to convert; send at most %.0f s of it, or a smaller size",
+	return pipeline.Refuse(pipeline.CodeTooManyPixels,
+		"%.1f s of %d×%d at %.0f frames a second are too much to convert; send at most %.0f s of it, or a smaller size",
 		seconds, m.Video.Width, m.Video.Height, m.Video.FPS, seconds*float64(prof.MaxWork)/float64(p.work))
 }
 

@@ -80,9 +80,9 @@ func TestWorkByDepth(t *testing.T) {
 	if want := int64(1920*1080*300 + 2.5*1280*720*300); plain != want {
 		t.Errorf("ten seconds of 1080p cost %d, want %d", plain, want)
 	}
-	clear := filmed(1920, 1080, 30, 10, false)
-	clear.Video.Codec, clear.Video.Alpha = "vp9", true
-	for name, more := range map[string]int64{"HDR": cost(filmed(1920, 1080, 30, 10, true)), "alpha": cost(clear), "slow motion": cost(filmed(1920, 1080, 240, 10, false))} {
+	seeThrough := filmed(1920, 1080, 30, 10, false)
+	seeThrough.Video.Codec, seeThrough.Video.Alpha = "vp9", true
+	for name, more := range map[string]int64{"HDR": cost(filmed(1920, 1080, 30, 10, true)), "alpha": cost(seeThrough), "slow motion": cost(filmed(1920, 1080, 240, 10, false))} {
 		if more < plain*3/2 {
 			t.Errorf("%s costs %d, a plain clip %d", name, more, plain)
 		}

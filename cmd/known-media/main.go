@@ -10,13 +10,13 @@ package main
 import (
 	"bytes"
 	"compress/zlib"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 	"image"
 	"image/color"
 	"image/jpeg"
-	"log"
 	"math"
 	"os"
 	"os/exec"
@@ -114,8 +114,9 @@ func chunk(name string, data []byte) []byte {
 func deflated(data []byte) []byte {
 	var b bytes.Buffer
 	w, _ := zlib.NewWriterLevel(&b, 9)
-	w.Write(data)
-	w.Close()
+	_, err := w.Write(data)
+	must(err)
+	must(w.Close())
 	return b.Bytes()
 }
 
@@ -134,9 +135,15 @@ func profileP3() []byte {
 		name string
 		data []byte
 	}{
-		{"desc", text}, {"cprt", text}, {"wtpt", xyz(0.9642, 1, 0.8249)},
-		{"rXYZ", xyz(0.515102, 0.241182, -0.001053)}, {"gXYZ", xyz(0.291965, 0.692236, 0.041885)}, {"bXYZ", xyz(0.157153, 0.066582, 0.784378)},
-		{"rTRC", curve}, {"gTRC", curve}, {"bTRC", curve},
+		{"desc", text},
+		{"cprt", text},
+		{"wtpt", xyz(0.9642, 1, 0.8249)},
+		{"rXYZ", xyz(0.515102, 0.241182, -0.001053)},
+		{"gXYZ", xyz(0.291965, 0.692236, 0.041885)},
+		{"bXYZ", xyz(0.157153, 0.066582, 0.784378)},
+		{"rTRC", curve},
+		{"gTRC", curve},
+		{"bTRC", curve},
 	}
 	head := make([]byte, 128)
 	copy(head[8:], "\x04\x00\x00\x00mntrRGB XYZ ")
@@ -196,13 +203,14 @@ func grey() []byte {
 
 func must(err error) {
 	if err != nil {
-		log.Fatal(err)
+		fmt.Fprintln(os.Stderr, "known-media:", err)
+		os.Exit(1)
 	}
 }
 
 func run(name string, args ...string) {
-	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-		log.Fatalf("%s %q: %v: %s", name, args, err, out)
+	if out, err := exec.CommandContext(context.Background(), name, args...).CombinedOutput(); err != nil {
+		must(fmt.Errorf("%s %q: %w: %s", name, args, err, out))
 	}
 }
 
@@ -213,7 +221,7 @@ func write(name string, data []byte) string {
 
 func main() {
 	if len(os.Args) != 2 {
-		log.Fatal("name the directory to write to")
+		must(fmt.Errorf("%v", "name the directory to write to"))
 	}
 	must(os.Chdir(os.Args[1]))
 	dir, err := os.MkdirTemp("", "known")
@@ -243,7 +251,8 @@ func main() {
 	run("ffmpeg", "-y", "-v", "error", "-loop", "1", "-r", "12", "-t", "1", "-i", fieldsPNG, "-f", "lavfi", "-i", "sine=f=440:r=48000:d=1",
 		"-filter_complex", "[0:v]scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int,format=yuv420p,"+
 			"setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv,split[a][b];[b]hflip,vflip[c];[a][c]overlay=enable='gte(n,6)'[v]",
-		"-map", "[v]", "-map", "1:a", "-c:v", "libx265", "-x265-params", "log-level=error:info=0", "-crf", "18", "-tag:v", "hvc1", "-c:a", "aac", "-b:a", "32k", "-ac", "1",
+		"-map", "[v]", "-map", "1:a", "-c:v", "libx265", "-x265-params", "log-level=error:info=0", "-crf", "18",
+		"-tag:v", "hvc1", "-c:a", "aac", "-b:a", "32k", "-ac", "1",
 		"-map_metadata", "-1", "-fflags", "+bitexact", "-movflags", "+faststart", "video.mp4")
 	fmt.Println("made; go test shows whether this machine's libraries answer as they must")
 }

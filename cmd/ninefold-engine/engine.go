@@ -46,7 +46,7 @@ func (e *engine) Identify(ctx context.Context, f pipeline.File) (pipeline.Media,
 // sequence has every picture of a HEIC or AVIF sequence decoded: where one cannot be, the picture beside them is the item, not grey ones.
 func (e *engine) sequence(ctx context.Context, f pipeline.File, m pipeline.Media) (pipeline.Media, error) {
 	if transcode.CheckLimits(m, transcode.DefaultProfile()) != nil {
-		return m, nil // refused soon; nothing is decoded before
+		return m, nil //nolint:nilerr // refused soon; nothing is decoded before
 	}
 	clean, err := e.tools.DecodesCleanly(ctx, e.Dir, f)
 	if err != nil || clean {

@@ -43,7 +43,9 @@ func envNames(model *kong.Application) map[string]bool {
 }
 
 // awsSecrets are variables of the S3 client's own. It keeps what it has read; those it reads again, to renew a role, are not among them.
-var awsSecrets = []string{"AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_SESSION_TOKEN", "MINIO_ROOT_PASSWORD", "MINIO_SECRET_KEY"}
+var awsSecrets = []string{
+	"AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_SESSION_TOKEN", "MINIO_ROOT_PASSWORD", "MINIO_SECRET_KEY",
+}
 
 // secretEnvs are the variables that hold a secret, of whichever command.
 func secretEnvs(model *kong.Application) []string {

@@ -22,6 +22,7 @@ func TestProcessor(t *testing.T, good []byte, open func(*testing.T) pipeline.Pro
 		test func(*testing.T, *desk, []byte)
 	}{
 		{"a good photo", goodPhoto},
+		{"what was rendered is read back", readsBack},
 		{"garbage is a result", garbageIsAResult},
 		{"a file cut short is never silently whole", cutShort},
 		{"several at once", severalAtOnce},
@@ -80,9 +81,9 @@ func (d *desk) process(ctx context.Context, n int, data []byte) (*pipeline.Rende
 }
 
 // readBack has what was rendered read back.
-func (d *desk) readBack(t *testing.T, part pipeline.Part, make bool, side int) *pipeline.ReadBack {
+func (d *desk) readBack(t *testing.T, part pipeline.Part, made bool, side int) *pipeline.ReadBack {
 	t.Helper()
-	back, err := d.proc.ReadBack(t.Context(), pipeline.ReadOrder{Part: part, Out: fmt.Sprintf("out/0/read-%t-%d", make, side), Make: make, Side: side})
+	back, err := d.proc.ReadBack(t.Context(), pipeline.ReadOrder{Part: part, Out: fmt.Sprintf("out/0/read-%t-%d", made, side), Make: made, Side: side})
 	if err != nil {
 		t.Fatal(err)
 	}

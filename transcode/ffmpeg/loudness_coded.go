@@ -170,7 +170,7 @@ func (t Tools) readBack(ctx context.Context, dir, out string) ([]loudness, error
 		if err != nil {
 			return nil, err
 		}
-		defer f.Close()
+		defer f.Close() //nolint:gocritic // two files, both needed to the end
 		files = append(files, f)
 		src := decodedAs[i]
 		sound := Input(pipeline.File{Path: r.Path, Type: src.typ}, decodeBy(src.decoder, "a:0")).Get("a:0")

@@ -59,8 +59,9 @@ func (t *mp4Track) fillSizes(all []mp4Sample) error {
 		return fmt.Errorf("mp4: no sizes")
 	}
 	same := binary.BigEndian.Uint32(body[4:])
-	rows, err := []uint32(nil), error(nil)
+	var rows []uint32
 	if same == 0 {
+		var err error
 		if rows, err = t.table("stsz", 8, 1); err != nil {
 			return err
 		}

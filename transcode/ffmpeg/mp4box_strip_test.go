@@ -48,10 +48,14 @@ func TestLightLevelsAreNotDelivered(t *testing.T) {
 		entry, method string
 		args          []string
 	}{
-		"hdr10.mp4": {"hvc1", transcode.MethodTranscode, []string{"-pix_fmt", "yuv420p10le", "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none",
-			"-tag:v", "hvc1", "-color_primaries", "bt2020", "-color_trc", "smpte2084", "-colorspace", "bt2020nc", "-color_range", "tv"}},
-		"hlg.mp4": {"hvc1", transcode.MethodTranscode, []string{"-pix_fmt", "yuv420p10le", "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none",
-			"-tag:v", "hvc1", "-color_primaries", "bt2020", "-color_trc", "arib-std-b67", "-colorspace", "bt2020nc", "-color_range", "tv"}},
+		"hdr10.mp4": {"hvc1", transcode.MethodTranscode, []string{
+			"-pix_fmt", "yuv420p10le", "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none",
+			"-tag:v", "hvc1", "-color_primaries", "bt2020", "-color_trc", "smpte2084", "-colorspace", "bt2020nc", "-color_range", "tv",
+		}},
+		"hlg.mp4": {"hvc1", transcode.MethodTranscode, []string{
+			"-pix_fmt", "yuv420p10le", "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none",
+			"-tag:v", "hvc1", "-color_primaries", "bt2020", "-color_trc", "arib-std-b67", "-colorspace", "bt2020nc", "-color_range", "tv",
+		}},
 		"copy.mp4": {"avc1", transcode.MethodRemux, []string{"-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -111,7 +111,7 @@ func sizeVP9(p []byte) (w, h int) {
 	if profile == 3 {
 		r.bits(1)
 	}
-	if r.bits(1) != 0 || r.bits(1) != 0 { // an existing frame shown again; no key frame
+	if r.bits(2) != 0 { // an existing frame shown again; no key frame
 		return 0, 0
 	}
 	r.bits(2)

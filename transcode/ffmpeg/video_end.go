@@ -17,7 +17,7 @@ func (j *videoJob) atLimit(ctx context.Context) error {
 	limit := j.plan.Time.LimitMS
 	info, err := readMP4(j.abs(playbackName))
 	if err != nil || info.durationMS <= limit || info.durationMS > limit+transcode.LimitGraceMS {
-		return nil // what is wrong with it is said by whoever reads it next
+		return nil //nolint:nilerr // what is wrong with it is said by whoever reads it next
 	}
 	cut := *j.plan
 	cut.Time.LengthMS, cut.Time.ExpectMS = limit, limit
@@ -38,7 +38,7 @@ func (j *videoJob) holdLast(ctx context.Context) error {
 	want := min(when.ExpectMS, when.LimitMS)
 	info, err := readMP4(j.abs(playbackName))
 	if err != nil || j.plan.Animated || want == 0 {
-		return nil
+		return nil //nolint:nilerr // what is wrong with it is said by whoever reads it next
 	}
 	longer := when.LengthMS > 0 && info.durationMS > when.LengthMS
 	if !longer && (info.durationMS >= want-endLackMS || !j.wholeSource()) {

@@ -46,7 +46,8 @@ func (j *videoJob) copyPackets(ctx context.Context) bool {
 	if read.sound != nil {
 		streams = append(streams, read.sound)
 	}
-	copied := ff.Output(streams, j.rel(playbackName), merge(containerOptions(), ff.KwArgs{"c": "copy", "bsf:v": "h264_metadata=video_full_range_flag=0," + slicesOnly}))
+	opts := merge(containerOptions(), ff.KwArgs{"c": "copy", "bsf:v": "h264_metadata=video_full_range_flag=0," + slicesOnly})
+	copied := ff.Output(streams, j.rel(playbackName), opts)
 	args, err := BuildArgs(append(posters, copied)...)
 	if err != nil {
 		return false

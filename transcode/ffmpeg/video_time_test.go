@@ -66,8 +66,11 @@ func TestTrimShowsWhatStands(t *testing.T) {
 			from, to int64
 			want     [3]uint8 // at its beginning
 		}{
-			{200, 900, [3]uint8{255, 0, 0}}, {4300, 4600, [3]uint8{0, 255, 0}}, {5010, 5500, [3]uint8{0, 0, 255}},
-			{6950, 8100, [3]uint8{255, 0, 0}}, {8500, 8900, [3]uint8{0, 0, 255}},
+			{200, 900, [3]uint8{255, 0, 0}},
+			{4300, 4600, [3]uint8{0, 255, 0}},
+			{5010, 5500, [3]uint8{0, 0, 255}},
+			{6950, 8100, [3]uint8{255, 0, 0}},
+			{8500, 8900, [3]uint8{0, 0, 255}},
 		} {
 			res, _ := k.video(name, pipeline.Edit{Op: pipeline.OpTrim, StartMS: tc.from, EndMS: tc.to})
 			p := res.Rendered.Part

@@ -45,7 +45,8 @@ var (
 	iPhone = showing{image.Pt(160, 120), [4][3]float64{{230, 20, 20}, {20, 190, 40}, {20, 40, 220}, {230, 210, 20}}, maxOff}
 )
 
-func inColour(_ context.Context, b *Bench, r *pipeline.Rendered) error   { return b.shows(r, colours) }
+func inColour(_ context.Context, b *Bench, r *pipeline.Rendered) error { return b.shows(r, colours) }
+
 func inGrey(_ context.Context, b *Bench, r *pipeline.Rendered) error     { return b.shows(r, greys) }
 func toned(_ context.Context, b *Bench, r *pipeline.Rendered) error      { return b.shows(r, hdr) }
 func asAnIPhone(_ context.Context, b *Bench, r *pipeline.Rendered) error { return b.shows(r, iPhone) }

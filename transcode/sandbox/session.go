@@ -151,7 +151,7 @@ func (s *session) alone(ctx context.Context, req Request, limit time.Duration, p
 	for taken := 1; taken < cap(s.slots); taken++ { // all but the one that the request takes itself
 		select {
 		case s.slots <- struct{}{}:
-			defer func() { <-s.slots }()
+			defer func() { <-s.slots }() //nolint:gocritic // each place is kept until the request is done
 		case <-ctx.Done():
 			return Response{}, ctx.Err()
 		}

@@ -14,7 +14,8 @@
 //     decoder must not be trusted with, and the proof that a rendition carries nothing but its picture.
 //
 // Colour: an embedded profile is obeyed. A picture that names its colours in other words, by code points (HEIC, AVIF, PNG; P3, BT.2020, PQ and
-// HLG), by PNG's gAMA and cHRM or by Exif's mark of Adobe RGB, is given the profile that says the same (tag.go, png_colour.go, profile.go), so that there is one way to sRGB. A profile that
+// HLG), by PNG's gAMA and cHRM or by Exif's mark of Adobe RGB, is given the profile that says the same (tag.go, png_colour.go,
+// profile.go), so that there is one way to sRGB. A profile that
 // does not fit is ignored, one with a table for one intent is used with that intent (icc.go).
 //
 // The one decode: Render works out which part of the stored picture survives all crops (window.go), reads that part once, in sequence,

@@ -9,7 +9,8 @@ import (
 )
 
 // openHEIF reads a HEIC or AVIF. What older versions of libheif are known to refuse (doc.go) is taken out before they see it; what they
-// refuse beyond that though it is sound is read without what the decoder stumbles over; where that is the picture itself, its embedded preview is taken, and the picture says so. Without one it is CodeUnsupportedType, never CodeCorrupt.
+// refuse beyond that though it is sound is read without what the decoder stumbles over; where that is the picture itself, its embedded
+// preview is taken, and the picture says so. Without one it is CodeUnsupportedType, never CodeCorrupt.
 func (s source) openHEIF(a *arena, ld loader, l loading) (picture, error) {
 	data, err := readBounded(s.path)
 	if err != nil {

@@ -55,7 +55,8 @@ func vipsError(op string) error {
 	text := C.GoString(C.vips_error_buffer())
 	C.vips_error_clear()
 	text = strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ")
-	if err := shortOfMemory(op, text[:min(len(text), maxErrorText)]); err != nil {
+	err := shortOfMemory(op, text[:min(len(text), maxErrorText)])
+	if err != nil {
 		return err
 	}
 	return fmt.Errorf("%s: %s", op, text[:min(len(text), maxErrorText)])

@@ -11,7 +11,8 @@ import (
 )
 
 // outOfMemory is what libvips and the codecs below it say when memory does not suffice.
-var outOfMemory = regexp.MustCompile(`(?i)out of memory|insufficient memory|not enough memory|memory allocation error|(?:cannot|unable to|failed to|could not) allocate|bad_alloc`)
+var outOfMemory = regexp.MustCompile(`(?i)out of memory|insufficient memory|not enough memory|memory allocation error|` +
+	`(?:cannot|unable to|failed to|could not) allocate|bad_alloc`)
 
 // shortOfMemory makes of a decoder's words the result that blames nobody; nil where they are about something else. A codec's own limit on
 // what a file may ask for is no lack of memory.

@@ -117,7 +117,7 @@ func (c pngColour) profile() []byte {
 
 // coded reports whether cICP counts: PNG's values are RGB in full range, so its matrix is 0 and its range 1. Code point 2 says nothing.
 func (c pngColour) coded() bool {
-	return c.cicp != nil && c.cicp[2] == 0 && c.cicp[3] == 1 && c.cicp[0] != codeUnknown && c.cicp[1] != codeUnknown
+	return len(c.cicp) == 4 && c.cicp[2] == 0 && c.cicp[3] == 1 && c.cicp[0] != codeUnknown && c.cicp[1] != codeUnknown
 }
 
 // codeUnknown is H.273's "unspecified".

@@ -99,7 +99,7 @@ func assemble(ld *ot.Loader, pictures [][]byte) ([]byte, error) {
 	raw["CBDT"], raw["CBLC"] = bitmapTables(pictures)
 	var out []ot.Table
 	for _, name := range slices.Sorted(maps.Keys(raw)) {
-		padded := append(raw[name], make([]byte, -len(raw[name])&3)...) // tables begin at multiples of four bytes
+		padded := slices.Concat(raw[name], make([]byte, -len(raw[name])&3)) // tables begin at multiples of four bytes
 		out = append(out, ot.Table{Tag: ot.MustNewTag(name), Content: padded})
 	}
 	return ot.WriteTTF(out), nil
