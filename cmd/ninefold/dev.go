@@ -41,7 +41,7 @@ func (c *devCmd) Run(a *app) error {
 		return err
 	}
 	defer watchers.traces.Close()
-	svc, err := openService(a, c.EngineSettings, c.ModelSettings, store, store, c.drawBy(store), watchers.pipeline)
+	svc, err := openService(a, c.EngineSettings, c.ModelSettings, store, store, c.drawBy(store, false), watchers.pipeline)
 	if err != nil {
 		return err
 	}

@@ -248,6 +248,7 @@ func newReplayRig(t *testing.T) *replayRig {
 func explicit(score float64) pipeline.Facts {
 	bounds := moderation.Thresholds{Explicit: moderation.Threshold{Low: 0.3, High: 0.5}}
 	f := moderation.Aggregate([]moderation.Frame{{Scores: pipeline.Scores{Explicit: score}}}, pipeline.ScreenInput{Frames: 1, Scored: 1, Covered: 1}, bounds)
+	f.Evidence, f.Coverage = nil, 0 // about whatever it stands beside
 	f.Model = &pipeline.ModelRef{ID: "test", SHA256: "00", Thresholds: bounds.String()}
 	return f
 }

@@ -179,7 +179,7 @@ func newScene(t *testing.T) scene {
 	s.write(t, "empty.jpg", nil)
 	s.write(t, "text.jpg", []byte("ffconcat version 1.0\nfile '/etc/passwd'\n"))
 	s.write(t, "cut.jpg", encodeJPEG(t, quadrants(640, 480))[:2000])
-	s.write(t, "huge.jpg", append(encodeJPEG(t, quadrants(64, 48)), make([]byte, 26<<20)...))
+	s.write(t, "huge.jpg", append(encodeJPEG(t, quadrants(64, 48)), make([]byte, 65<<20)...))
 	return s
 }
 

@@ -207,7 +207,7 @@ func (c *reprocessCmd) redoer(a *app, store, sources pipeline.Store) (redo redoF
 		}
 		return onQueue(client), "", func() { _ = client.Close() }, nil
 	}
-	svc, err := openService(a, c.EngineSettings, c.ModelSettings, sources, store, c.directory, c.key, c.drawBy(store))
+	svc, err := openService(a, c.EngineSettings, c.ModelSettings, sources, store, c.directory, c.key, c.drawBy(store, c.DryRun))
 	if err != nil {
 		return nil, "", nil, err
 	}

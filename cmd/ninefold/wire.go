@@ -122,10 +122,12 @@ func (m ModelSettings) policy() (*moderation.Policy, error) {
 }
 
 // drawBy has frames drawn at random by the operator's secret, or by one that the store keeps for all its workers.
-func (m ModelSettings) drawBy(store pipeline.Store) option {
+func (m ModelSettings) drawBy(store pipeline.Store, dry bool) option {
 	return func(deps *pipeline.Deps) error {
 		if m.ScreenSecret == "" {
-			deps.Secret = func(ctx context.Context) ([]byte, error) { return pipeline.ScreenSecret(ctx, store) }
+			if !dry { // a dry run leaves the store as it is, and draws other frames
+				deps.Secret = func(ctx context.Context) ([]byte, error) { return pipeline.ScreenSecret(ctx, store) }
+			}
 			return nil
 		}
 		secret, err := base64.StdEncoding.DecodeString(m.ScreenSecret)

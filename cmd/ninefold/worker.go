@@ -42,7 +42,7 @@ func (c *workerCmd) Run(a *app) error {
 		return err
 	}
 	defer watchers.traces.Close()
-	svc, err := openService(a, c.EngineSettings, c.ModelSettings, sources, store, c.directory, c.key, c.drawBy(store), watchers.pipeline)
+	svc, err := openService(a, c.EngineSettings, c.ModelSettings, sources, store, c.directory, c.key, c.drawBy(store, false), watchers.pipeline)
 	if err != nil {
 		return err
 	}

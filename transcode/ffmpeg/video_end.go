@@ -2,7 +2,9 @@ package ffmpeg
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -54,10 +56,25 @@ func (j *videoJob) holdLast(ctx context.Context) error {
 	if err := j.tools.Run(ctx, Run{Args: args, Dir: j.dir, Failed: pipeline.CodeEncodeFailed}); err != nil {
 		return err
 	}
-	if err := os.Rename(j.abs(heldName), j.abs(playbackName)); err != nil {
+	if err := moveOver(j.abs(heldName), j.abs(playbackName)); err != nil {
 		return pipeline.Trouble(pipeline.CodeInternal, "ffmpeg.Video", err)
 	}
 	return nil
+}
+
+// moveOver puts the bytes of one file into another. An engine may not rename.
+func moveOver(from, to string) error {
+	src, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(dst, src)
+	return errors.Join(err, dst.Close(), os.Remove(from))
 }
 
 // heldName is where the playback with a longer last picture is written.

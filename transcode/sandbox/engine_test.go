@@ -60,12 +60,12 @@ func TestEachEngineServesItsOwn(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
 		sources [][]byte
-		want    []string // programs, in the order in which they were started
+		want    []string // programs, in the order in which they were started: one for what was sent, one for what is delivered
 	}{
-		{"a voice note", [][]byte{tone()}, []string{voiceEngineName}},
-		{"a photo", [][]byte{photo(t)}, []string{engineName}},
-		{"a note and a photo", [][]byte{tone(), photo(t)}, []string{voiceEngineName, engineName}},
-		{"a photo's engine serves the note after it", [][]byte{photo(t), tone()}, []string{engineName}},
+		{"a voice note", [][]byte{tone()}, []string{voiceEngineName, voiceEngineName}},
+		{"a photo", [][]byte{photo(t)}, []string{engineName, engineName}},
+		{"a note and a photo", [][]byte{tone(), photo(t)}, []string{voiceEngineName, voiceEngineName, engineName, engineName}},
+		{"a photo's engine serves the note after it", [][]byte{photo(t), tone()}, []string{engineName, engineName}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := openMessage(t, openReal(t))

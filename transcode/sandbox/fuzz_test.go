@@ -38,8 +38,9 @@ func FuzzAnswer(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, kind byte, data []byte) {
+		file := &pipeline.File{Path: "in/0", Type: pipeline.TypeJPEG}
 		req := []Request{
-			{Op: OpIdentify}, {Op: OpRender, Out: "out/0", Plan: &transcode.Plan{}}, {Op: OpLook, Out: "out/0"},
+			{Op: OpIdentify, File: file}, {Op: OpRender, File: file, Out: "out/0", Plan: &transcode.Plan{}}, {Op: OpLook, File: file, Out: "out/0"},
 		}[kind%3]
 		e := &engine{in: discard{}, out: bufio.NewReader(bytes.NewReader(data))}
 		resp, err := e.exchange(req, func(p float64) {

@@ -159,6 +159,35 @@ func (r rendered) sampled(t testing.TB) raster {
 	return raster{p.Pix, p.W, p.H, 3}
 }
 
+// master is the edited picture before it is encoded.
+func master(t testing.TB, dir string, f pipeline.File, edits ...pipeline.Edit) (got raster) {
+	t.Helper()
+	m, err := Probe(filepath.Join(dir, f.Path), f.Type)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := transcode.NewPlan(pipeline.Item{ID: "i", Kind: pipeline.KindPhoto, Edits: edits}, m, transcode.DefaultProfile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := newRenderer(context.Background(), dir, "master", plan.Photo, tools{})
+	if err == nil {
+		err = onThread(func() error {
+			defer r.arena.free()
+			if err := r.decode(source{path: filepath.Join(dir, f.Path), typ: f.Type}); err != nil {
+				return err
+			}
+			p := r.rasters[0]
+			got = raster{append([]byte(nil), p.pixels()...), p.width(), p.height(), p.bands()}
+			return nil
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
 // raster is packed 8-bit rows.
 type raster struct {
 	pix         []byte

@@ -51,8 +51,13 @@ func (b *bad) Identify(_ context.Context, f pipeline.File) (pipeline.Media, erro
 	return pipeline.Media{Kind: kind, MIME: f.Type.MIME, Width: 1, Height: 1, Frames: 1, Image: &pipeline.Image{Orientation: 1}}, nil
 }
 
-func (b *bad) Look(context.Context, pipeline.File, *transcode.Plan, string, []int64) ([]pipeline.Sample, error) {
+func (b *bad) KeyFrames(context.Context, pipeline.File, *transcode.Plan, string) ([]pipeline.Sample, error) {
 	return []pipeline.Sample{{Path: "../elsewhere", Width: 1, Height: 1}}, nil
+}
+
+// ReadBack says that all is covered, and shows nothing of it.
+func (b *bad) ReadBack(context.Context, pipeline.ReadOrder, *transcode.PhotoPlan) (*pipeline.ReadBack, error) {
+	return &pipeline.ReadBack{Screen: pipeline.ScreenInput{Frames: 1, Scored: 1, Covered: 1}}, nil
 }
 
 func (b *bad) Verify(context.Context, *pipeline.Rendered) error { return nil }
@@ -173,7 +178,7 @@ func (b *bad) lies(word, out string) (*pipeline.Rendered, error) {
 	if err := os.WriteFile(filepath.Join(b.dir, name), []byte("\xff\xd8\xffpicture"), 0o600); err != nil {
 		return nil, err
 	}
-	r := &pipeline.Rendered{Planned: 1, Part: pipeline.Part{Kind: pipeline.KindPhoto, Renditions: []pipeline.Rendition{
+	r := &pipeline.Rendered{Part: pipeline.Part{Kind: pipeline.KindPhoto, Renditions: []pipeline.Rendition{
 		{Name: "display", Class: pipeline.ClassFull, MIME: "image/jpeg", Path: name, Width: 1, Height: 1, Default: true}}}}
 	first := &r.Part.Renditions[0]
 	switch word {
