@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Threshold holds two bounds of a score: at High one frame suffices, from Low on a second look or a second frame is asked for.
+// Threshold holds two bounds of a score: at High one frame suffices, from Low on a second frame near it does.
 type Threshold struct {
 	Low  float64 `json:"low"`  // 0 < Low <= High
 	High float64 `json:"high"` // <= 1

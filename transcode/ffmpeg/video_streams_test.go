@@ -2,7 +2,6 @@ package ffmpeg
 
 import (
 	"bytes"
-	"encoding/binary"
 	"image/color"
 	"math"
 	"os"
@@ -119,11 +118,7 @@ func (k *videoKit) loudness(path string) float64 {
 func (k *videoKit) samples(path string) []float32 {
 	k.Helper()
 	raw := k.ffmpeg("-i", path, "-map", "0:a", "-f", "f32le", "-c:a", "pcm_f32le", "-")
-	x := make([]float32, len(raw)/4)
-	for i := range x {
-		x[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
-	}
-	return x
+	return floats(raw)
 }
 
 // TestFaultyStreams are the files as they were met.

@@ -75,11 +75,7 @@ func (k *videoKit) speech(name string, seconds float64) {
 func (k *videoKit) pcm(name string) []float32 {
 	k.Helper()
 	raw := k.ffmpeg("-i", name, "-f", "f32le", "-ac", "1", "-ar", "48000", "pipe:1")
-	out := make([]float32, len(raw)/4)
-	for i := range out {
-		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
-	}
-	return out
+	return floats(raw)
 }
 
 // wav writes 48 kHz float samples, interleaved.
