@@ -42,6 +42,8 @@ type row struct {
 	Scratch      int     `json:"scratch"`        // files left
 	RecoveryP99S float64 `json:"recovery_p99_s"` // from a kill to the events of the jobs it hit
 	Seconds      float64 `json:"seconds"`
+
+	again []string // the jobs that were attempted more than once
 }
 
 // audit looks at everything after the workers have ended.
@@ -80,6 +82,9 @@ func (w *world) auditQueue(r *row) {
 		for _, id := range w.jobs {
 			if n, err := w.rdb.HGet(ctx, "ninefold:{"+string(class)+"}:run:"+id, "fence").Int(); err == nil {
 				r.Repeated += n - 1
+				if n > 1 {
+					r.again = append(r.again, id)
+				}
 			}
 		}
 	}

@@ -286,6 +286,9 @@ func TestC5RollingRestart(t *testing.T) {
 	w.report(r)
 	if r.Repeated != 0 {
 		t.Errorf("%d attempts beyond one a job, want 0", r.Repeated)
+		for _, id := range r.again {
+			t.Logf("what was said of %s:\n%s", id, w.saidOf(id))
+		}
 	}
 }
 

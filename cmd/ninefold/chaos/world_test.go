@@ -50,6 +50,7 @@ type world struct {
 
 	mu      sync.Mutex
 	workers map[int]*worker // by slot
+	started []*worker       // every one, for what it logged
 	jobs    []string
 	events  map[string][]time.Time     // arrivals, by job
 	digests map[string]map[string]bool // of the manifests that arrived, by job
@@ -159,6 +160,7 @@ func (w *world) start(slot int, extra ...string) *worker {
 	}()
 	w.mu.Lock()
 	w.workers[slot] = one
+	w.started = append(w.started, one)
 	w.mu.Unlock()
 	return one
 }
@@ -186,6 +188,19 @@ func (w *world) signal(slot int, sig syscall.Signal) *worker {
 		w.t.Fatalf("worker %d: %v\n%s", slot, err, one.log)
 	}
 	return one
+}
+
+// saidOf is what every worker logged of a job.
+func (w *world) saidOf(id string) string {
+	var b strings.Builder
+	for i, one := range w.started {
+		for line := range strings.Lines(one.log.String()) {
+			if strings.Contains(line, id) {
+				fmt.Fprintf(&b, "worker %d: %s", i, line)
+			}
+		}
+	}
+	return b.String()
 }
 
 func (w *world) killAll() {
