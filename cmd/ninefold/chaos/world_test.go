@@ -34,6 +34,10 @@ import (
 // settle bounds every wait: asynq alone would need two minutes for what a dead worker held.
 const settle = 300 * time.Second
 
+// drain is how long a worker that is told to stop may finish what it has: longer than any job of a campaign beside seven others takes, for
+// a job that is handed back is an attempt more, and rightly so.
+const drain = "240s"
+
 // world is one deployment: servers, workers, and everything that was sent through them.
 type world struct {
 	t        *testing.T
@@ -144,7 +148,7 @@ func (w *world) start(slot int, extra ...string) *worker {
 	one := &worker{log: &pipelinetest.Log{}, done: make(chan struct{})}
 	args := append([]string{
 		"worker", "--redis-url", w.redisURL, "--store", "s3://parts", "--sources", "s3://uploads", "--s3-endpoint", w.s3URL,
-		"--scratch", w.scratch, "--models-dir", filepath.Join(repository(), "bin", "models"), "--engine-warm", "1", "--drain", "60s",
+		"--scratch", w.scratch, "--models-dir", filepath.Join(repository(), "bin", "models"), "--engine-warm", "1", "--drain", drain,
 		"--log-level", "debug", "--admin-addr", "",
 	}, extra...)
 	one.cmd = exec.Command(filepath.Join(w.dir, "ninefold"), args...)
