@@ -42,7 +42,8 @@ copy_tree() {
   mkdir -p "$chroot/src/ninefold"
   (cd "$root" && git ls-files -z --cached --others --exclude-standard | xargs -0 ls -d 2>/dev/null | tar -cf - --no-recursion -T -) |
     tar -xf - -C "$chroot/src/ninefold"
-  [ ! -d "$root/bin/tools" ] || { mkdir -p "$chroot/src/ninefold/bin" && cp -rL "$root/bin/tools" "$chroot/src/ninefold/bin/"; }
+  mkdir -p "$chroot/src/ninefold/bin/tools"
+  [ ! -d "$root/bin/tools" ] || find "$root/bin/tools/" -maxdepth 1 -type f -exec cp -t "$chroot/src/ninefold/bin/tools" {} +
 }
 
 # seed_cache begins with this machine's build cache: what is compiled by another C compiler or linker has other keys in it.

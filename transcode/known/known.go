@@ -59,7 +59,7 @@ func (b *Bench) Pictures(ctx context.Context) error {
 		{"grey-alpha-16.png", "PNG, 16 bits of grey with alpha", inGrey},
 		{"iphone18.heic", "HEIC of an iPhone of today, Display P3", asAnIPhone},
 		{"p3-10.heic", "HEIC, 10 bits, Display P3", inColour},
-		{"pq.avif", "AVIF, 10 bits, HDR (PQ)", toned},
+		{"pq.avif", "AVIF, 10 bits, HDR (PQ)", inColour},
 	})
 }
 

@@ -193,28 +193,46 @@ static int ink(VipsImage *in, VipsImage **out) {
 	return bad;
 }
 
+// Light by a table, other primaries by a matrix, sRGB by a table. Light that sRGB has no colour for is cut off, as everywhere.
+static int deep_rgb(VipsImage *in, VipsImage **out, const nf_tables *by) {
+	const size_t steps = 65536;
+	VipsObject *scope = VIPS_OBJECT(vips_image_new());
+	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 8);
+	int bad = !(t[0] = vips_image_new_from_memory_copy(by->light, 3 * steps * sizeof(float), steps, 1, 3, VIPS_FORMAT_FLOAT)) ||
+		!(t[1] = vips_image_new_matrix_from_array(3, 3, by->matrix, 9)) ||
+		!(t[2] = vips_image_new_from_memory_copy(by->coded, steps, steps, 1, 1, VIPS_FORMAT_UCHAR)) || three(in, &t[3]) ||
+		vips_maplut(t[3], &t[4], t[0], "band", -1, NULL) || vips_recomb(t[4], &t[5], t[1], NULL) ||
+		vips_cast(t[5], &t[6], VIPS_FORMAT_USHORT, "shift", FALSE, NULL) || vips_maplut(t[6], &t[7], t[2], "band", -1, NULL) ||
+		vips_copy(t[7], out, "interpretation", VIPS_INTERPRETATION_sRGB, NULL);
+	g_object_unref(scope);
+	return bad;
+}
+
 // The colour bands alone: what a colour engine does with an alpha band differs between versions.
-static int coloured(VipsImage *in, VipsImage **out, int how, int intent) {
+static int coloured(VipsImage *in, VipsImage **out, int how, const nf_tables *deep) {
 	VipsImage *t = NULL;
 	if (how == NF_ASSUMED)
 		return assumed(in, out);
 	if (how == NF_INK)
 		return ink(in, out);
+	if (how == NF_DEEP_RGB)
+		return deep_rgb(in, out, deep);
 	if (how == NF_EMBEDDED_RGB ? three(in, &t) : vips_copy(in, &t, NULL))
 		return -1;
-	int bad = vips_icc_transform(t, out, "srgb", "embedded", TRUE, "intent", intent, "pcs", VIPS_PCS_LAB, "black_point_compensation", FALSE, "depth", 8, NULL);
+	int bad = vips_icc_transform(t, out, "srgb", "embedded", TRUE, "intent", VIPS_INTENT_RELATIVE, "pcs", VIPS_PCS_LAB,
+		"black_point_compensation", FALSE, "depth", 8, NULL);
 	g_object_unref(t);
 	return bad;
 }
 
-int nf_srgb(VipsImage *in, VipsImage **out, int how, int intent) {
+int nf_srgb(VipsImage *in, VipsImage **out, int how, const nf_tables *deep) {
 	VipsObject *scope = VIPS_OBJECT(vips_image_new());
 	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 4);
 	int bad;
 	if (!vips_image_hasalpha(in))
-		bad = coloured(in, out, how, intent);
+		bad = coloured(in, out, how, deep);
 	else
-		bad = vips_extract_band(in, &t[0], 0, "n", in->Bands - 1, NULL) || coloured(t[0], &t[1], how, intent) ||
+		bad = vips_extract_band(in, &t[0], 0, "n", in->Bands - 1, NULL) || coloured(t[0], &t[1], how, deep) ||
 			vips_extract_band(in, &t[2], in->Bands - 1, "n", 1, NULL) || eight(t[2], &t[3]) || vips_bandjoin2(t[1], t[3], out, NULL);
 	g_object_unref(scope);
 	return bad;

@@ -9,6 +9,7 @@ enum nf_how {
 	NF_ASSUMED,      // sRGB, or grey with sRGB's curve
 	NF_EMBEDDED,     // the profile's, which has as many bands
 	NF_EMBEDDED_RGB, // the profile's; a grey picture is spread over its three bands
+	NF_DEEP_RGB,     // likewise, of 16 bits a band, by tables that the caller has made of the profile
 	NF_INK           // cyan, magenta, yellow and black without a profile of its own
 };
 
@@ -21,6 +22,13 @@ typedef struct {
 	int all_pages;    // WebP: every frame, one under the other
 	int fail_on;      // VipsFailOn
 } nf_source;
+
+// From 16 bits a band to sRGB in 8.
+typedef struct {
+	const float *light;   // of each value, three bands
+	double *matrix;       // 3×3 by rows, from that to light in sRGB's primaries, 0..65535
+	const void *coded;    // of each of those, a byte
+} nf_tables;
 
 void nf_configure(void);
 int nf_has_operation(const char *name);
@@ -38,7 +46,7 @@ int nf_resize(VipsImage *in, VipsImage **out, int w, int h);
 int nf_area_shrink(VipsImage *in, VipsImage **out, int w, int h);
 int nf_with_profile(VipsImage *in, VipsImage **out, const void *profile, size_t len);
 int nf_without_profile(VipsImage *in, VipsImage **out);
-int nf_srgb(VipsImage *in, VipsImage **out, int how, int intent); // enum nf_how, VipsIntent
+int nf_srgb(VipsImage *in, VipsImage **out, int how, const nf_tables *deep); // enum nf_how; deep for NF_DEEP_RGB alone
 int nf_rotate(VipsImage *in, VipsImage **out, int degrees);
 int nf_flip(VipsImage *in, VipsImage **out, int vertical);
 int nf_recomb(VipsImage *in, VipsImage **out, double *matrix, double offset);

@@ -93,7 +93,7 @@ func TestCMYK(t *testing.T) {
 			truth := inkTruth(t, dir, f)
 			if name != "without" {
 				shown := filepath.Join(t.TempDir(), "shown.png")
-				vipsTool(t, "icc_transform", filepath.Join(dir, f.Path), shown, "srgb", "--embedded", "--intent", name)
+				vipsTool(t, "icc_transform", filepath.Join(dir, f.Path), shown, srgbFile(t), "--embedded", "--intent", name)
 				truth = decoded(t, shown)
 			}
 			want := map[string]color.NRGBA{}

@@ -87,7 +87,7 @@ func cmykTruth(t *testing.T) map[string]color.NRGBA {
 	if err := os.WriteFile(in, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	vipsTool(t, "icc_transform", in, shown, "srgb", "--embedded")
+	vipsTool(t, "icc_transform", in, shown, srgbFile(t), "--embedded", "--intent", "perceptual")
 	truth, out := decoded(t, shown), map[string]color.NRGBA{}
 	for name, p := range spots(cardW, cardH) {
 		c := truth.at(p.X, p.Y)

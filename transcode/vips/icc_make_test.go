@@ -129,3 +129,7 @@ func withJPEGProfile(data, profile []byte) []byte {
 	}
 	return data
 }
+
+// srgbFile is sRGB as a profile of version 2: libvips' own is one of version 4 since 8.15, and LittleCMS then compensates for the black
+// point of some intents, asked for or not.
+func srgbFile(t testing.TB) string { return profileFile(t, iccProfile(bt709, srgbCurve)) }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"image"
 	"os"
+	"runtime"
 	"strings"
 	"unsafe"
 )
@@ -144,16 +145,41 @@ func (p picture) areaShrink(w, h int) (picture, error) {
 // cannot use, is ignored, as every viewer does.
 func (p picture) srgb() (picture, error) {
 	facts, none, colours := readICC(p.profileBytes()), iccFacts{}, p.colours()
-	out, err := p.converted(facts.meaning(colours), facts.intent())
+	how := facts.meaning(colours)
+	if m, ok := readICCMatrix(p.profileBytes()); ok && p.deep() && how == C.NF_EMBEDDED_RGB {
+		return p.fromMatrix(m)
+	}
+	from, err := p, error(nil)
+	if facts.fits(colours) && facts.hasTables() {
+		if from, err = p.withProfile(facts.relative(p.profileBytes())); err != nil {
+			return picture{}, err
+		}
+	}
+	out, err := from.converted(how)
 	if err != nil && facts.fits(colours) {
-		return p.converted(none.meaning(colours), none.intent())
+		return p.converted(none.meaning(colours))
 	}
 	return out, err
 }
 
-func (p picture) converted(how, intent C.int) (picture, error) {
+func (p picture) converted(how C.int) (picture, error) {
 	var out *C.VipsImage
-	bad := C.nf_srgb(p.c, &out, how, intent)
+	bad := C.nf_srgb(p.c, &out, how, nil)
+	return p.arena.own("colour", bad, out)
+}
+
+// fromMatrix converts a deep picture of three primaries and curves.
+func (p picture) fromMatrix(m iccMatrix) (picture, error) {
+	light, matrix, coded := m.light(), m.toSRGB(), codedSRGB()
+	tables := &C.nf_tables{}
+	var pin runtime.Pinner
+	defer pin.Unpin()
+	pin.Pin(&light[0])
+	pin.Pin(&matrix[0])
+	pin.Pin(&coded[0])
+	tables.light, tables.matrix, tables.coded = (*C.float)(&light[0]), (*C.double)(&matrix[0]), unsafe.Pointer(&coded[0])
+	var out *C.VipsImage
+	bad := C.nf_srgb(p.c, &out, C.NF_DEEP_RGB, tables)
 	return p.arena.own("colour", bad, out)
 }
 

@@ -169,6 +169,15 @@ func (m matrix3) of(v [3]float64) (out [3]float64) {
 	return out
 }
 
+func transposed(m matrix3) (out matrix3) {
+	for i := range 3 {
+		for j := range 3 {
+			out[j][i] = m[i][j]
+		}
+	}
+	return out
+}
+
 func (m matrix3) inverse() (out matrix3) {
 	det := m[0][0]*(m[1][1]*m[2][2]-m[1][2]*m[2][1]) - m[0][1]*(m[1][0]*m[2][2]-m[1][2]*m[2][0]) + m[0][2]*(m[1][0]*m[2][1]-m[1][1]*m[2][0])
 	for i := range 3 {
