@@ -38,6 +38,9 @@ static int load_file(const nf_source *s, VipsImage **out) {
 int nf_load(const nf_source *s, VipsImage **out) {
 	if (s->buf && s->type == NF_GIF)
 		return vips_gifload_buffer(s->buf, s->len, out, "page", 0, "n", 1, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", s->fail_on, NULL);
+	if (s->buf && s->type == NF_JPEG)
+		return vips_jpegload_buffer(s->buf, s->len, out, "shrink", s->shrink, "autorotate", FALSE,
+			"access", VIPS_ACCESS_SEQUENTIAL, "fail_on", s->fail_on, NULL);
 	if (s->buf)
 		return vips_heifload_buffer(s->buf, s->len, out, "thumbnail", FALSE, "access", VIPS_ACCESS_SEQUENTIAL,
 			"fail_on", s->fail_on, NULL);

@@ -13,14 +13,18 @@ import (
 // leastShare is the share of its rows that a picture cut short must still show to be worth delivering.
 const leastShare = 0.9
 
+// A small JPEG may have lost mostLostRows at its foot, too: one row of blocks, and what is smoothed together with it. leastRowsLeft of it
+// are there then.
+const (
+	mostLostRows  = 24
+	leastRowsLeft = 0.5
+)
+
 // decode makes the master from a file, strictly; a file cut short gets a second look.
 func (r *renderer) decode(s source) error {
 	err := r.decodeAs(s, loading{failOn: failOnError})
 	if err == nil {
-		if (s.typ == pipeline.TypePNG || s.typ == pipeline.TypeAPNG) && !endsPNG(s.path) {
-			r.result.Part.Warnings = append(r.result.Part.Warnings, truncated(false, 1))
-		}
-		return nil
+		return r.warn(s.endless())
 	}
 	if r.ctx.Err() != nil {
 		return r.ctx.Err()
@@ -29,47 +33,19 @@ func (r *renderer) decode(s source) error {
 	if errors.As(err, &coded) {
 		return err
 	}
-	whole, share := partly(s)
-	if !whole && share < leastShare {
+	left := s.left()
+	if !left.enough() || r.decodeAs(s, loading{failOn: failOnNone}) != nil {
 		return asCorrupt("vips.Render", err)
 	}
-	if r.decodeAs(s, loading{failOn: failOnNone}) != nil {
-		return asCorrupt("vips.Render", err)
+	return r.warn(left.warning())
+}
+
+// warn notes a warning, if there is one.
+func (r *renderer) warn(text string) error {
+	if text != "" {
+		r.result.Part.Warnings = append(r.result.Part.Warnings, text)
 	}
-	r.result.Part.Warnings = append(r.result.Part.Warnings, truncated(whole, share))
 	return nil
-}
-
-func truncated(whole bool, share float64) string {
-	if whole {
-		return "truncated: the file ends early; its finest detail is missing"
-	}
-	return fmt.Sprintf("truncated: the file ends early; %d %% of the picture is there", int(100*share))
-}
-
-// partly finds out how much of a broken JPEG or PNG is there: whole, of a progressive JPEG whose first pass is complete, or else the
-// share of rows before the break. Other types are all or nothing.
-func partly(s source) (whole bool, share float64) {
-	switch s.typ.MIME {
-	case pipeline.TypeJPEG.MIME:
-		data, err := readBounded(s.path)
-		if err != nil {
-			return false, 0
-		}
-		if segs, _, err := walkJPEG(data); err != nil && firstPassWhole(segs) {
-			return true, 1
-		}
-	case pipeline.TypePNG.MIME, pipeline.TypeAPNG.MIME:
-	default:
-		return false, 0
-	}
-	var a arena
-	defer a.free()
-	p, err := s.open(&a, loading{failOn: failOnError})
-	if err != nil {
-		return false, 0
-	}
-	return false, float64(p.goodRows()) / float64(p.height())
 }
 
 func (r *renderer) decodeAs(s source, l loading) error {

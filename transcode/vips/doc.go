@@ -18,6 +18,10 @@
 // profile.go), so that there is one way to sRGB. A profile that
 // does not fit is ignored, one with a table for one intent is used with that intent (icc.go).
 //
+// A file cut short: a JPEG or PNG of which nine tenths of the rows are there is delivered with a warning that begins with "truncated:", and so
+// is a JPEG that lost at most 24 rows and not half of them (the last row of blocks, which is more than a tenth of a small picture), one of
+// which only the end mark is missing, and a progressive one whose first pass is complete. All else is corrupt (cut_short.go).
+//
 // The one decode: Render works out which part of the stored picture survives all crops (window.go), reads that part once, in sequence,
 // shrinking it on the way to the master, the smallest raster that every picture of the plan can be made from. Orientation and edits
 // are applied to the master; each rendition is made from the smallest raster already there that is large enough.

@@ -34,8 +34,9 @@ const maxRead = 64 << 20
 
 // How strict the decoder is.
 const (
-	failOnError = C.VIPS_FAIL_ON_ERROR // cut short or broken
-	failOnNone  = C.VIPS_FAIL_ON_NONE  // whatever can be had
+	failOnWarning = C.VIPS_FAIL_ON_WARNING // whatever is not as it should be
+	failOnError   = C.VIPS_FAIL_ON_ERROR   // cut short or broken
+	failOnNone    = C.VIPS_FAIL_ON_NONE    // whatever can be had
 )
 
 // source is a file to decode, as a type.
