@@ -119,6 +119,9 @@ func lossyCells(t *testing.T) map[string]cell {
 		out["JPEG CMYK, "+name] = cell{data: withJPEGProfile(ink, profile)}
 	}
 	out["JPEG CMYK, none"] = cell{data: ink}
+	out["JPEG CMYK, no Adobe mark"] = cell{data: withoutAdobe(t, ink)}
+	out["JPEG CMYK, no Adobe mark, matrix"] = cell{data: withJPEGProfile(withoutAdobe(t, ink), tableProfiles()["matrix"])}
+	out["JPEG YCCK"] = cell{data: withYCCK(t, ink)}
 	return out
 }
 

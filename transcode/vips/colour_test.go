@@ -106,6 +106,46 @@ func TestCMYK(t *testing.T) {
 	}
 }
 
+// Browsers take the inks of a JPEG to be stored inverted, whether Adobe's mark says so or not.
+func TestCMYKWithoutAdobe(t *testing.T) {
+	t.Parallel()
+	ink := converted(t, pngOf(t, card(cardW, cardH)), ".jpg", "[Q=98,strip]", "icc_transform", "cmyk", "--input-profile", "srgb")
+	for name, data := range map[string][]byte{"no profile": ink, "profile": withJPEGProfile(ink, tableProfile("CMYK", "A2B0"))} {
+		t.Run(name, func(t *testing.T) {
+			dir, f := staged(t, data)
+			want := mustProcess(t, dir, f)
+			dir, f = staged(t, withoutAdobe(t, data))
+			if d := apart(t, want.sampled(t), mustProcess(t, dir, f).sampled(t)); d > 0 {
+				t.Errorf("%.1f levels from the same picture with the mark", d)
+			}
+		})
+	}
+}
+
+// adobeMark is where Adobe's segment begins, which says how a JPEG's colours are stored.
+func adobeMark(t testing.TB, data []byte) int {
+	t.Helper()
+	at := bytes.Index(data, []byte("\xff\xee\x00\x0eAdobe"))
+	if at < 0 {
+		t.Fatal("a JPEG of inks without Adobe's mark")
+	}
+	return at
+}
+
+func withoutAdobe(t testing.TB, data []byte) []byte {
+	t.Helper()
+	at := adobeMark(t, data)
+	return append(bytes.Clone(data[:at]), data[at+16:]...)
+}
+
+// withYCCK says of a JPEG of inks that three of them are stored as luma and chroma: other colours, which browsers decode likewise.
+func withYCCK(t testing.TB, data []byte) []byte {
+	t.Helper()
+	out := bytes.Clone(data)
+	out[adobeMark(t, data)+15] = 2
+	return out
+}
+
 // inkTruth multiplies what the inks of a CMYK JPEG leave of the light.
 func inkTruth(t *testing.T, dir string, f pipeline.File) raster {
 	t.Helper()
