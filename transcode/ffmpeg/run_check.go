@@ -27,7 +27,7 @@ var needed = []struct {
 	{"demuxers", []string{"mov", "matroska", "ogg", "mp3", "aac", "wav", "flac", "amr", "caf", "gif", "apng", "png_pipe", "rawvideo", "f32le"}},
 	{"muxers", []string{"ipod", "mp4", "ogg", "f32le", "image2", "null"}},
 	{"filters", []string{
-		"aresample", "atrim", "blackframe", "bwdif", "crop", "eq", "format", "fps", "limiter", "metadata", "negate", "overlay", "pad", "premultiply", "scale",
+		"alimiter", "aresample", "atrim", "blackframe", "bwdif", "crop", "eq", "format", "fps", "limiter", "metadata", "negate", "overlay", "pad", "premultiply", "scale",
 		"select", "setparams", "setpts", "setsar", "settb", "split", "tonemap", "tpad", "transpose", "trim", "zscale",
 	}},
 }

@@ -334,10 +334,12 @@ func soundWindow(when transcode.VideoTime) string {
 }
 
 // resampled brings the sound to its clock, and more than two channels to two. The mix is normalized: the sum of what all channels give to one
-// stays two decibels below full scale, which is for what the encoder adds.
+// stays two decibels below full scale, which is for what the encoder adds. Codecs' channels may be louder than full scale themselves: the
+// limiter holds the mix there, and leaves every other one as it is, to the bit.
 func resampled(e transcode.VideoEncode) string {
 	if e.Downmix {
-		return "aresample=async=1:first_pts=0:ochl=stereo:rematrix_maxval=0.8"
+		return "aresample=async=1:first_pts=0:ochl=stereo:rematrix_maxval=0.8," +
+			"alimiter=level_in=1:level_out=1:limit=0.8:attack=5:release=50:asc=0:asc_level=0.5:level=0:latency=1"
 	}
 	return "aresample=async=1:first_pts=0"
 }
