@@ -312,6 +312,19 @@ int nf_from_memory(const void *data, size_t len, int w, int h, int bands, VipsIm
 }
 
 void *nf_pixels(VipsImage *in) { return VIPS_IMAGE_ADDR(in, 0, 0); }
-int nf_write_raw(VipsImage *in, int fd) { return vips_rawsave_fd(in, fd, NULL); }
+
+// libvips 8.16 has another name for it.
+int nf_write_raw(VipsImage *in, int fd) {
+#if VIPS_MAJOR_VERSION > 8 || VIPS_MINOR_VERSION >= 16
+	VipsTarget *target = vips_target_new_to_descriptor(fd);
+	int bad = !target || vips_rawsave_target(in, target, NULL);
+	if (target)
+		g_object_unref(target);
+	return bad;
+#else
+	return vips_rawsave_fd(in, fd, NULL);
+#endif
+}
+
 void nf_kill(VipsImage *in) { vips_image_set_kill(in, TRUE); }
 void nf_unref(VipsImage *in) { g_object_unref(in); }

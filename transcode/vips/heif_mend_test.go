@@ -124,9 +124,10 @@ func TestIdentityItems(t *testing.T) {
 	t.Parallel()
 	coded := encodeHEVC(t, "yuv420p", oriented(card(cardW, cardH), 6))
 	base := heicItem{id: 1, kind: "hvc1", data: coded.pictures[0], boxes: [][]byte{coded.config, ispe(coded.w, coded.h)}}
-	iden := func(id, of uint16, boxes ...[]byte) heicItem {
-		return heicItem{id: id, kind: "iden", noData: true, boxes: append([][]byte{ispe(coded.w, coded.h)}, boxes...), pointsTo: []heicRef{{"dimg", []uint16{of}}}}
+	sized := func(c hevc, id, of uint16, boxes ...[]byte) heicItem {
+		return heicItem{id: id, kind: "iden", noData: true, boxes: append([][]byte{ispe(c.w, c.h)}, boxes...), pointsTo: []heicRef{{"dimg", []uint16{of}}}}
 	}
+	iden := func(id, of uint16, boxes ...[]byte) heicItem { return sized(coded, id, of, boxes...) }
 	file := func(primary uint16, items ...heicItem) heicFile {
 		return heicFile{brands: []string{"mif1", "heic", "mif1"}, primary: primary, items: items}
 	}
@@ -145,8 +146,8 @@ func TestIdentityItems(t *testing.T) {
 		"turned besides the picture's own": {file(2, base.boxed(boxOf("irot", []byte{2})), iden(2, 1, boxOf("irot", []byte{1}))), cardW, cardH, wholeCard},
 		"another one beside the picture":   {file(1, base.boxed(turn), iden(2, 1, clapBox(32, 32, 0, 0))), cardW, cardH, wholeCard},
 		"a grid of other ones":             {file(1, base.boxed(turn), iden(2, 1, clapBox(32, 32, 0, 0)), heicItem{id: 3, kind: "grid", inMeta: true, data: gridData(1, 1, 32, 32), boxes: [][]byte{ispe(32, 32)}, pointsTo: []heicRef{{"dimg", []uint16{2}}}}), cardW, cardH, wholeCard},
-		"cut":                              {file(2, upright, iden(2, 1, cut)), cardW / 4, cardH, leftHalf},
-		"nothing done":                     {file(2, upright, iden(2, 1)), cardW, cardH, wholeCard},
+		"cut":                              {file(2, upright, sized(level, 2, 1, cut)), cardW / 4, cardH, leftHalf},
+		"nothing done":                     {file(2, upright, sized(level, 2, 1)), cardW, cardH, wholeCard},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
