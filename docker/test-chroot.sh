@@ -4,7 +4,7 @@
 #   docker/test-chroot.sh SUITE [PACKAGE...]     as root, e.g. docker/test-chroot.sh trixie ./transcode/vips; none = every package
 #
 # CHROOT (default bin/SUITE) keeps the release, its packages and its build cache between runs: about 6 GB. The tree that is tested is the one
-# this script lies in, without what git ignores; models, Go, its modules and ../shared are this machine's, read-only.
+# this script lies in, without what git ignores; models, the font of emoji, Go, its modules and ../shared are this machine's, read-only.
 # TEST_FLAGS are handed to go test. The result is printed at the end and kept in CHROOT.result.
 set -Eeuo pipefail
 # shellcheck source=docker/debian.sh
@@ -79,6 +79,7 @@ mount_all() {
   readonly_bind "$GO_MODULES" "$CHROOT/root/go/pkg/mod"
   readonly_bind "$ROOT/../shared" "$CHROOT/src/shared"
   readonly_bind "$ROOT/bin/models" "$CHROOT/src/ninefold/bin/models"
+  readonly_bind /usr/local/share/fonts/ninefold "$CHROOT/usr/local/share/fonts/ninefold"
 }
 
 # --- inside -------------------------------------------------------------------------------------------------------------------------
@@ -110,7 +111,7 @@ test_each() {
 
 inside() {
   cd /src/ninefold
-  make build tools
+  make build fonts tools
   [ -e bin/models/index.json ] || make models
   [ $# -gt 0 ] || mapfile -t packages < <(go list ./...)
   versions

@@ -161,7 +161,7 @@ const maxOpened = 6
 
 var (
 	notListed = regexp.MustCompile(`Codec \(([a-z0-9_]+)\) not on whitelist`)
-	noObject  = regexp.MustCompile(`Audio object type (\d+) is not implemented`)
+	noObject  = regexp.MustCompile(`Audio object type (\d+) is not implemented|AAC (USAC) \w+ is not implemented`)
 )
 
 // refusedDecoders are the decoders that ffprobe asked for in vain.
@@ -174,8 +174,9 @@ func refusedDecoders(log string) (names []string) {
 	return names
 }
 
-// audioObjects are the kinds of MPEG-4 audio that are known and that ffmpeg does not decode.
-var audioObjects = map[string]string{"42": "xHE-AAC", "39": "AAC-ELD", "23": "AAC-LD", "36": "ALS", "3": "AAC-SSR", "4": "AAC-LTP"}
+// audioObjects are the kinds of MPEG-4 audio that are known and that ffmpeg does not decode, by the words of its log. 7.1 decodes a plain
+// xHE-AAC, and logs of what is not.
+var audioObjects = map[string]string{"42": "xHE-AAC", "USAC": "xHE-AAC", "39": "AAC-ELD", "23": "AAC-LD", "36": "ALS", "3": "AAC-SSR", "4": "AAC-LTP"}
 
 // unknownSound names sound that a decoder on the list does not take, nil where that was not the reason.
 func unknownSound(log string) error {
@@ -183,7 +184,7 @@ func unknownSound(log string) error {
 	if m == nil {
 		return nil
 	}
-	name := audioObjects[m[1]]
+	name := audioObjects[m[1]+m[2]]
 	if name == "" {
 		name = "MPEG-4 audio of type " + m[1]
 	}
