@@ -83,7 +83,7 @@ func median(all []time.Duration) time.Duration {
 
 // bareEngine starts the program without confinement, with libvips' own modules where env is nil.
 func bareEngine(p *Pool, env func(*room) []string) (*engine, error) {
-	r, err := newRoom(p.cfg.Scratch)
+	r, err := newRoom(p.cfg.Scratch, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 // starts it enters first and the child inherits: nothing is left to the engine's good will, and libvips, which starts before main, is
 // inside already. The thread is then good for nothing else and ends with the engine (engine.go).
 //
-//   - no_new_privs, and no capability even for root: nothing executed inside gains any;
+//   - no_new_privs, and no capability even for root: nothing executed inside gains any; a user of its own where the worker may (user.go);
 //   - Landlock: system libraries and fonts can be read, the engine's programs executed, its room/in read and its room/out written;
 //     with ABI 4 no TCP, with ABI 6 no signal to the outside;
 //   - seccomp: the calls of syscalls.go; no socket of any kind, no ptrace, no new namespace, no plain fork, no signal to another process.
@@ -25,16 +25,18 @@ import (
 // Limits come from outside (limits.go, watch.go), and the engine seals itself before it reads a request (seal.go).
 type confinement struct {
 	support support
+	users   *identities
 	rules   []pathRule // that all engines share
 }
 
 // newConfinement holds what the kernel offers against what the programs need.
-func newConfinement(offered support, engines ...string) (*confinement, error) {
-	rules, err := programRules(slices.Concat(engines, findTools()))
+func newConfinement(offered support, scratch string, engines ...string) (*confinement, error) {
+	programs := slices.Concat(engines, findTools())
+	rules, err := programRules(programs)
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
-	return &confinement{support: offered, rules: append(rules, systemPaths...)}, nil
+	return &confinement{support: offered, users: newIdentities(scratch, programs), rules: append(rules, systemPaths...)}, nil
 }
 
 // findTools returns the programs that an engine starts, as it will find them. A missing one is the engine's to report.
@@ -58,6 +60,9 @@ func (c *confinement) enter(r *room) error {
 	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("sandbox: no_new_privs: %w", err)
+	}
+	if err := r.user.become(); err != nil {
+		return fmt.Errorf("sandbox: %w", err)
 	}
 	if err := dropCapabilities(); err != nil {
 		return fmt.Errorf("sandbox: capabilities: %w", err)

@@ -39,7 +39,7 @@ type engine struct {
 
 // start runs an engine program, confined to a room of its own, in its own process group.
 func start(path string, can skill, scratch string, c *confinement) (*engine, error) {
-	r, err := newRoom(scratch)
+	r, err := newRoom(scratch, c.users.take())
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func start(path string, can skill, scratch string, c *confinement) (*engine, err
 	if err := e.start(c); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
-	if err := limit(e.cmd.Process.Pid); err != nil {
+	if err := r.user.do(func() error { return limit(e.cmd.Process.Pid) }); err != nil {
 		e.kill()
 		return nil, err
 	}
@@ -170,7 +170,7 @@ func (e *engine) call(ctx context.Context, req Request, limit time.Duration, pro
 	budget := req.class()
 	known, _ := readProcess(e.cmd.Process.Pid)
 	before := known.cpu
-	if err := grant(e.cmd.Process.Pid, budget, before, e.base); err != nil && !e.dead() {
+	if err := e.room.user.do(func() error { return grant(e.cmd.Process.Pid, budget, before, e.base) }); err != nil && !e.dead() {
 		e.kill()
 		return Response{}, pipeline.Trouble(pipeline.CodeInternal, "sandbox", err)
 	}

@@ -48,7 +48,7 @@ func (a attempt) layer(abi int) string {
 	case a.stop == open:
 		return "nothing"
 	case a.stop == landlocked && abi == 0:
-		return "worker hidden"
+		return "user, or worker hidden"
 	case a.stop == landlocked:
 		return "Landlock"
 	case a.stop == filtered, a.stop == unknown:
@@ -113,7 +113,12 @@ func (w *world) address(network string) string {
 
 func (w *world) attempts(r *hall) []attempt {
 	outside := filepath.Join(r.pool.cfg.Scratch, "escaped")
-	ofRoot := map[bool]string{true: open}[os.Getuid() == 0] // what belongs to root is open to an engine that is root
+	ofRoot, ofUser := "", open // where there is no Landlock: what is root's, and what is the worker's
+	if ids := r.pool.cell.users; ids.lack == nil {
+		ofUser = ""
+	} else if os.Getuid() == 0 {
+		ofRoot = open
+	}
 	return []attempt{
 		{"read", "read /etc/passwd", "/etc/passwd", landlocked, open},
 		{"environment", "read the worker's environment", "", landlocked, ""},
@@ -121,11 +126,11 @@ func (w *world) attempts(r *hall) []attempt {
 		{"steal memory", "read the worker's memory", "", filtered, ""},
 		{"credentials", "find credentials in its own environment", "", "none", ""},
 		{"descriptors", "find descriptors of the worker's", "", "none", ""},
-		{"read", "read another message's file", w.neighbour, landlocked, open},
-		{"list", "list the scratch directory", r.pool.cfg.Scratch, landlocked, open},
-		{"read", "read this message's other item", w.own, landlocked, open},
-		{"write", "write beside its room", outside, landlocked, open},
-		{"write", "write to another message", filepath.Join(filepath.Dir(w.neighbour), "new"), landlocked, open},
+		{"read", "read another message's file", w.neighbour, landlocked, ofUser},
+		{"list", "list the scratch directory", r.pool.cfg.Scratch, landlocked, ofUser},
+		{"read", "read this message's other item", w.own, landlocked, ofUser},
+		{"write", "write beside its room", outside, landlocked, ofUser},
+		{"write", "write to another message", filepath.Join(filepath.Dir(w.neighbour), "new"), landlocked, ofUser},
 		{"truncate", "truncate another message's file", w.neighbour, filtered, ""},
 		{"symlink", "a symbolic link as output", "/etc/passwd", filtered, ""},
 		{"hardlink", "a hard link to another message as output", w.neighbour, filtered, ""},

@@ -37,7 +37,7 @@ func NewPool(cfg Config, profile transcode.Profile) (*Pool, error) {
 		return nil, err
 	}
 	paths := [...]string{sound: findVoiceEngine(path), all: path}
-	cell, err := newConfinement(cfg.offered(), paths[:]...)
+	cell, err := newConfinement(cfg.offered(), cfg.Scratch, paths[:]...)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func (p *Pool) Inspect(ctx context.Context) ([]Check, error) {
 		return nil, fmt.Errorf("engine %s: %w", p.path[all], err)
 	}
 	checks := append(p.cell.support.judge(resp.Checks, p.cfg.Sandbox), p.inspectVoice(ctx, s))
-	return append(checks, p.cell.support.checks(p.cfg.Sandbox)...), nil
+	return append(append(checks, p.cell.support.checks(p.cfg.Sandbox)...), p.cell.users.check()), nil
 }
 
 // inspectVoice has the voice engine open its room: the least that makes one start and answer. Its ffmpeg is the other one's.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -22,8 +23,11 @@ import (
 //
 // A rendition in the workspace is thus the worker's copy. No engine can write to it, not through a descriptor it kept either: the bytes
 // that were verified are the bytes that are published.
+//
+// An engine with a user of its own may pass through the room, read in/ as its group and own out/.
 type room struct {
 	*pipeline.Workspace
+	user user
 }
 
 const (
@@ -32,16 +36,16 @@ const (
 	roomCodecs = "codecs"
 )
 
-func newRoom(scratch string) (*room, error) {
+func newRoom(scratch string, u user) (*room, error) {
 	ws, err := pipeline.NewWorkspace(scratch)
 	if err != nil {
 		return nil, err
 	}
-	r := &room{ws}
+	r := &room{ws, u}
 	for _, dir := range []string{roomIn, roomOut} {
 		err = errors.Join(err, os.Mkdir(r.path(dir), 0o700))
 	}
-	if err = errors.Join(err, linkCodecs(r.path(roomCodecs))); err != nil {
+	if err = errors.Join(err, linkCodecs(r.path(roomCodecs)), r.admit(), r.hand()); err != nil {
 		return nil, pipeline.Trouble(pipeline.CodeInternal, "scratch", errors.Join(err, r.Close()))
 	}
 	return r, nil
@@ -102,8 +106,60 @@ func carry(from, to *pipeline.Workspace, name, as string) error {
 	return nil
 }
 
+// admit lets the room's user pass through it.
+func (r *room) admit() error {
+	if r.user == 0 {
+		return nil
+	}
+	return errors.Join(os.Chown(r.Dir(), -1, int(r.user)), os.Chmod(r.Dir(), 0o710))
+}
+
+// hand gives the room's user what lies in it: in/ to read, out/ to own. The engine cannot write to in/, so that nothing there is a link of its
+// making; in out/ no link is followed.
+func (r *room) hand() error {
+	if r.user == 0 {
+		return nil
+	}
+	root, err := os.OpenRoot(r.Dir())
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	id := int(r.user)
+	read := func(path string, d fs.DirEntry) error {
+		mode := fs.FileMode(0o640)
+		if d.IsDir() {
+			mode = 0o750
+		}
+		return errors.Join(root.Lchown(path, -1, id), root.Chmod(path, mode))
+	}
+	own := func(path string, _ fs.DirEntry) error { return root.Lchown(path, id, id) }
+	return errors.Join(eachIn(root, roomIn, read), eachIn(root, roomOut, own))
+}
+
+// eachIn does something with a directory and everything below it.
+func eachIn(root *os.Root, dir string, do func(path string, d fs.DirEntry) error) error {
+	return fs.WalkDir(root.FS(), dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return do(path, d)
+	})
+}
+
 // furnish carries in what a request is about and returns the request as its engine is to see it.
 func (r *room) furnish(ws *pipeline.Workspace, req Request) (Request, error) {
+	inside, err := r.fill(ws, req)
+	if err != nil {
+		return inside, err
+	}
+	if err := r.hand(); err != nil {
+		return inside, pipeline.Trouble(pipeline.CodeInternal, "scratch", err)
+	}
+	return inside, nil
+}
+
+func (r *room) fill(ws *pipeline.Workspace, req Request) (Request, error) {
 	if req.File != nil {
 		if _, err := r.lend(ws, req.File.Path); err != nil {
 			return req, pipeline.Trouble(pipeline.CodeInternal, "scratch", err)
@@ -194,7 +250,7 @@ func (r *room) clear() error {
 // linkCodecs makes a tree at home that VIPSHOME can point to: every module directory a libvips of this machine may look for, with the
 // one module that decodes for us. ImageMagick, poppler and the others are never loaded; an engine starts in two thirds of the CPU time.
 func linkCodecs(home string) error {
-	if err := os.Mkdir(home, 0o700); err != nil {
+	if err := os.Mkdir(home, 0o755); err != nil {
 		return err
 	}
 	for _, dir := range moduleDirs() {
@@ -215,7 +271,7 @@ func linkCodecs(home string) error {
 const heifModule = "vips-heif.so"
 
 func linkCodec(from, to string) error {
-	if err := os.MkdirAll(to, 0o700); err != nil {
+	if err := os.MkdirAll(to, 0o755); err != nil {
 		return err
 	}
 	module := filepath.Join(from, heifModule)

@@ -36,8 +36,18 @@ var badEngine = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, engineName)
-	return path, build(path, "./testdata/badengine")
+	return path, errors.Join(build(path, "./testdata/badengine"), os.Chmod(dir, 0o755))
 })
+
+// passableDir is a new directory that other users may pass through, as engines with users of their own do.
+func passableDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.Chmod(dir, 0o711)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
 
 // build makes programs of the packages.
 func build(target string, packages ...string) error {
@@ -72,7 +82,7 @@ func newHall(t *testing.T, change func(*Config)) *hall {
 		t.Fatal(err)
 	}
 	cfg := DefaultConfig()
-	cfg.Engine, cfg.Warm, cfg.Parallel, cfg.Log, cfg.Scratch = path, 1, 2, slog.New(slog.DiscardHandler), t.TempDir()
+	cfg.Engine, cfg.Warm, cfg.Parallel, cfg.Log, cfg.Scratch = path, 1, 2, slog.New(slog.DiscardHandler), passableDir(t)
 	if change != nil {
 		change(&cfg)
 	}
