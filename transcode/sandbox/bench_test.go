@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"image/jpeg"
@@ -29,7 +30,7 @@ const (
 	mostCost = 0.15
 )
 
-// TestBenchSandbox compares, in one run and in turns, the CPU time of one photo (start of the engine, identify, render, verify; the worker's
+// TestBenchSandbox compares, in one run and in turns, the CPU time of one photo (start of both engines, identify, render, verify; the worker's
 // part included) in the sandbox with that of the same engine program started bare, as any child process is: once as libvips comes, once
 // with the modules that the sandbox leaves it, so that what they save does not hide what confinement costs. make bench-sandbox.
 func TestBenchSandbox(t *testing.T) {
@@ -39,7 +40,7 @@ func TestBenchSandbox(t *testing.T) {
 	}
 	cfg := DefaultConfig()
 	cfg.Engine, cfg.Warm, cfg.Parallel, cfg.Log = filepath.Join(bin, engineName), 0, 1, slog.New(slog.DiscardHandler)
-	cfg.Scratch, cfg.Sandbox = t.TempDir(), Required
+	cfg.Scratch, cfg.Sandbox = passableDir(t), Required
 	pool, err := NewPool(cfg, transcode.DefaultProfile())
 	if err != nil {
 		t.Fatal(err)
@@ -52,6 +53,7 @@ func TestBenchSandbox(t *testing.T) {
 	}{
 		{"bare", func() (*engine, error) { return bareEngine(pool, nil) }},
 		{"bare, our modules", func() (*engine, error) { return bareEngine(pool, environment) }},
+		{"worker's user", func() (*engine, error) { return asWorker(pool) }},
 		{"sandboxed", func() (*engine, error) { return pool.take(all) }},
 	}
 	times := map[string][]time.Duration{}
@@ -65,6 +67,7 @@ func TestBenchSandbox(t *testing.T) {
 	line, err := json.Marshal(map[string]any{
 		"bench": "sandbox", "photo": "12 MP JPEG", "runs_each": benchPairs, "bare_cpu_ms": bare.Milliseconds(),
 		"bare_with_our_modules_cpu_ms": same.Milliseconds(), "sandboxed_cpu_ms": boxed.Milliseconds(),
+		"as_the_workers_user_cpu_ms": median(times["worker's user"]).Milliseconds(), "own_user": pool.cell.users.lack == nil,
 		"against_bare_percent": fmt.Sprintf("%.1f", 100*float64(boxed-bare)/float64(bare)), "added_percent": fmt.Sprintf("%.1f", 100*cost), "at_most_percent": 100 * mostCost,
 	})
 	if err != nil {
@@ -74,6 +77,13 @@ func TestBenchSandbox(t *testing.T) {
 	if cost > mostCost {
 		t.Errorf("the sandbox adds %.1f %%, at most %.0f %% wanted", 100*cost, 100*mostCost)
 	}
+}
+
+// asWorker starts an engine in the sandbox that has no user of its own.
+func asWorker(p *Pool) (*engine, error) {
+	cell := *p.cell
+	cell.users = &identities{lack: errors.New("left out")}
+	return start(p.path[all], all, p.cfg.Scratch, &cell)
 }
 
 func median(all []time.Duration) time.Duration {
@@ -108,7 +118,7 @@ func bareEngine(p *Pool, env func(*room) []string) (*engine, error) {
 	return e, nil
 }
 
-// cpuOf takes one photo through an engine and returns the CPU time of worker and engine.
+// cpuOf takes one photo through its two engines and returns the CPU time of worker and engines.
 func cpuOf(t *testing.T, pool *Pool, data []byte, take func() (*engine, error)) time.Duration {
 	t.Helper()
 	ws, err := pipeline.NewWorkspace(pool.cfg.Scratch)
@@ -118,23 +128,30 @@ func cpuOf(t *testing.T, pool *Pool, data []byte, take func() (*engine, error)) 
 	defer ws.Close()
 	before := selfCPU(t)
 	s := &session{pool: pool, ws: ws, slots: make(chan struct{}, 1)}
-	e, err := take()
-	if err != nil {
-		t.Fatal(err)
+	for _, reads := range []bool{false, true} { // the source's engine, and the one that reads back what is delivered
+		e, err := take()
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.reads = reads
+		s.all = append(s.all, e)
+		if _, err := s.welcome(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+		s.idle = append(s.idle, e)
 	}
-	s.all = append(s.all, e)
-	if _, err := s.welcome(t.Context(), e); err != nil {
-		t.Fatal(err)
-	}
-	s.idle = append(s.idle, e)
 	message{s}.deliver(t, 0, data)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if len(s.all) != 1 {
+	if len(s.all) != 2 {
 		t.Fatalf("%d engines for one photo", len(s.all))
 	}
-	return selfCPU(t) - before + e.cmd.ProcessState.UserTime() + e.cmd.ProcessState.SystemTime()
+	took := selfCPU(t) - before
+	for _, e := range s.all {
+		took += e.cmd.ProcessState.UserTime() + e.cmd.ProcessState.SystemTime()
+	}
+	return took
 }
 
 func selfCPU(t *testing.T) time.Duration {

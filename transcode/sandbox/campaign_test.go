@@ -43,7 +43,7 @@ func newRig(t *testing.T, change func(*Config)) *rig {
 	}
 	r := &rig{store: memstore.New(), peaks: &peaks{}}
 	cfg := DefaultConfig()
-	cfg.Engine, cfg.Warm, cfg.Parallel, cfg.Scratch, cfg.Log = path, 2, 2, t.TempDir(), slog.New(r.peaks)
+	cfg.Engine, cfg.Warm, cfg.Parallel, cfg.Scratch, cfg.Log = path, 2, 2, passableDir(t), slog.New(r.peaks)
 	if change != nil {
 		change(&cfg)
 	}

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -27,7 +28,7 @@ var realEngine = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return filepath.Join(dir, engineName), build(dir+"/", "../../cmd/ninefold-engine", "../../cmd/ninefold-voice-engine")
+	return filepath.Join(dir, engineName), errors.Join(build(dir+"/", "../../cmd/ninefold-engine", "../../cmd/ninefold-voice-engine"), os.Chmod(dir, 0o755))
 })
 
 func openReal(t *testing.T) *Pool {

@@ -7,7 +7,7 @@ import (
 )
 
 // hide closes this process's memory, environment and open files to every other process of its user, for as long as it lives: engines run as
-// the same user where the worker may not choose another. No core file of it is written either. Children are not affected.
+// the same user where the worker may not choose another (user.go). No core file of it is written either. Children are not affected.
 func hide() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("sandbox: close the worker's memory: %w", err)

@@ -40,7 +40,10 @@ type identities struct {
 type user int
 
 func newIdentities(scratch string, programs []string) *identities {
-	ids := &identities{lack: errors.Join(capabilities(), openTo(scratch), reachable(programs))}
+	ids := &identities{lack: capabilities()}
+	if ids.lack == nil { // else the scratch directory stays closed
+		ids.lack = errors.Join(openTo(scratch), reachable(programs))
+	}
 	if ids.lack == nil {
 		ids.lack = mapped()
 	}
