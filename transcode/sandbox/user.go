@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 
@@ -42,10 +41,10 @@ type user int
 func newIdentities(scratch string, programs []string) *identities {
 	ids := &identities{lack: capabilities()}
 	if ids.lack == nil { // else the scratch directory stays closed
-		ids.lack = errors.Join(openTo(scratch), reachable(programs))
+		ids.lack = openTo(scratch)
 	}
 	if ids.lack == nil {
-		ids.lack = mapped()
+		ids.lack = try(scratch, programs)
 	}
 	return ids
 }
@@ -86,54 +85,35 @@ func openTo(scratch string) error {
 		return err
 	}
 	if info.Mode()&0o001 == 0 {
-		if err := os.Chmod(scratch, info.Mode().Perm()|0o011); err != nil {
+		if err := os.Chmod(scratch, info.Mode()|0o011); err != nil {
 			return err
 		}
 	}
-	return passable(scratch)
+	return nil
 }
 
-// passable reports the first directory on the way to a path that other users cannot pass.
-func passable(path string) error {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return err
-	}
-	if path, err = filepath.EvalSymlinks(path); err != nil {
-		return err
-	}
-	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
-		info, err := os.Stat(dir)
-		if err != nil {
-			return err
-		}
-		if info.Mode()&0o001 == 0 {
-			return fmt.Errorf("%s is closed to other users", dir)
-		}
-		if dir == "/" {
-			return nil
-		}
-	}
-}
-
-// reachable says which program other users cannot execute.
-func reachable(programs []string) error {
-	var all error
-	for _, p := range programs {
-		info, err := os.Stat(p)
-		if err == nil && info.Mode()&0o005 != 0o005 {
-			err = fmt.Errorf("%s cannot be executed by other users", p)
-		}
-		all = errors.Join(all, err, passable(p))
-	}
-	return all
-}
-
-// mapped tries a user: a container may know none of these ids.
-func mapped() error {
+// try becomes a user, whom a container may not know, and looks whether it can pass into the scratch directory and run the programs.
+func try(scratch string, programs []string) error {
 	done := make(chan error)
-	onThrowawayThread(func() { done <- user(firstUser).become() })
+	onThrowawayThread(func() {
+		err := user(firstUser).become()
+		if err == nil {
+			err = reach(scratch, unix.X_OK)
+			for _, p := range programs {
+				err = errors.Join(err, reach(p, unix.R_OK|unix.X_OK))
+			}
+		}
+		done <- err
+	})
 	return <-done
+}
+
+// reach reports whether the calling thread's user may do something with a path.
+func reach(path string, what uint32) error {
+	if err := unix.Faccessat(unix.AT_FDCWD, path, what, 0); err != nil {
+		return fmt.Errorf("%s is closed to other users: %w", path, err)
+	}
+	return nil
 }
 
 // become makes the calling thread, not its process, another user's. The thread must be good for nothing else.
