@@ -73,3 +73,28 @@ func FitSize(w, h, edge, limit int) (int, int) {
 	scale := float64(limit) / float64(edge)
 	return max(1, int(math.Round(float64(w)*scale))), max(1, int(math.Round(float64(h)*scale)))
 }
+
+// OrientationSteps writes an EXIF orientation as steps on the stored picture.
+func OrientationSteps(orientation int) []Step {
+	turn := func(degrees int) Step { return Step{Op: pipeline.OpRotate, Degrees: degrees} }
+	flip := func(direction string) Step {
+		return Step{Op: pipeline.OpFlip, Direction: direction}
+	}
+	switch orientation {
+	case 2:
+		return []Step{flip(pipeline.FlipHorizontal)}
+	case 3:
+		return []Step{turn(180)}
+	case 4:
+		return []Step{flip(pipeline.FlipVertical)}
+	case 5:
+		return []Step{turn(90), flip(pipeline.FlipHorizontal)}
+	case 6:
+		return []Step{turn(90)}
+	case 7:
+		return []Step{turn(270), flip(pipeline.FlipHorizontal)}
+	case 8:
+		return []Step{turn(270)}
+	}
+	return nil
+}

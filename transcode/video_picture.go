@@ -110,6 +110,9 @@ func even(n int) int { return max(2, n-n%2) }
 
 // codedSize is the frame as the decoder gives it.
 func codedSize(m pipeline.Media) (w, h int) {
+	if m.Video == nil && newFold(m).turn%180 != 0 {
+		return m.Height, m.Width
+	}
 	if m.Video == nil {
 		return m.Width, m.Height
 	}
@@ -145,6 +148,9 @@ type fold struct {
 func newFold(m pipeline.Media) fold {
 	f := fold{x1: 1, y1: 1}
 	if m.Video == nil {
+		for _, s := range unturned(m) {
+			f, _, _ = f.apply(s, m.Width, m.Height)
+		}
 		return f
 	}
 	f.turn = m.Video.Rotation
@@ -152,6 +158,14 @@ func newFold(m pipeline.Media) fold {
 		f.mirror, f.turn = true, (f.turn+180)%360
 	}
 	return f
+}
+
+// unturned is what is to be done to the frames of an animated PNG, which ffmpeg decodes as they are stored. Those of a WebP come turned.
+func unturned(m pipeline.Media) []Step {
+	if m.MIME != pipeline.TypeAPNG.MIME || m.Image == nil {
+		return nil
+	}
+	return OrientationSteps(m.Image.Orientation)
 }
 
 // apply adds one step to f, on a displayed picture of w × h, and returns the size after it.

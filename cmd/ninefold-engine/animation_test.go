@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -230,5 +231,40 @@ func TestAPNGCounts(t *testing.T) {
 		if m.Animated || r.Part.Kind != pipeline.KindPhoto || r.Part.Width != 64 || len(r.Part.Warnings) > 0 {
 			t.Errorf("%s: %+v, %v", name, m, r.Part.Warnings)
 		}
+	}
+}
+
+// withOrientation puts an Exif block that says how to turn behind the head of a PNG.
+func withOrientation(data []byte, orientation byte) []byte {
+	const headEnd = 33 // signature and IHDR
+	block := []byte("eXIfII*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00")
+	block[4+8+2+8] = orientation
+	chunk := append(binary.BigEndian.AppendUint32(nil, uint32(len(block)-4)), block...)
+	return slices.Concat(data[:headEnd], binary.BigEndian.AppendUint32(chunk, crcOf(block)), data[headEnd:])
+}
+
+// An APNG is turned as its Exif says, as browsers show it: its top left quarter is red, the rest white.
+func TestAPNGIsTurned(t *testing.T) {
+	t.Parallel()
+	out := filepath.Join(t.TempDir(), "a.png")
+	quarter := "color=white:s=96x64:r=5:d=1,drawbox=0:0:48:32:red:fill"
+	if msg, err := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", quarter, "-f", "apng", "-plays", "0", out).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, msg)
+	}
+	data, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for orientation, c := range map[byte]struct{ w, h, x, y int }{ // and a point in the red quarter
+		1: {96, 64, 20, 20}, 2: {96, 64, 76, 20}, 3: {96, 64, 76, 44}, 5: {64, 96, 20, 20}, 6: {64, 96, 44, 20}, 8: {64, 96, 20, 76},
+	} {
+		dir, m, r := animated(t, withOrientation(data, orientation))
+		if m.Width != c.w || m.Height != c.h || r.Part.Width != c.w || r.Part.Height != c.h {
+			t.Errorf("orientation %d: %d×%d read, %d×%d delivered, want %d×%d", orientation, m.Width, m.Height, r.Part.Width, r.Part.Height, c.w, c.h)
+			continue
+		}
+		what := "orientation " + strconv.Itoa(int(orientation))
+		wantColour(t, what, pixelAt(t, dir, r, 500, c.x, c.y), [3]float64{255, 0, 0})
+		wantColour(t, what+", opposite", pixelAt(t, dir, r, 500, c.w-c.x, c.h-c.y), white)
 	}
 }

@@ -136,7 +136,7 @@ func (r *renderer) toMaster(p picture, orientation int) error {
 // toMasterOf makes the master raster: the window that survives all crops, scaled once, in sRGB, then turned and edited. p holds the
 // stored picture, full its size before any shrinking on load.
 func (r *renderer) toMasterOf(p picture, full image.Point, orientation int) error {
-	steps := append(orientationSteps(orientation), r.plan.Steps...)
+	steps := append(transcode.OrientationSteps(orientation), r.plan.Steps...)
 	f := stored(full, steps)
 	if !f.window.In(image.Rectangle{Max: full}) || f.window.Empty() {
 		return pipeline.Trouble(pipeline.CodeInternal, "vips.Render", fmt.Errorf("the edits leave the picture: %v of %v", f.window, full))

@@ -162,7 +162,7 @@ func TestStoredWindow(t *testing.T) {
 		}
 		edits := []pipeline.Edit{crop(0.1, 0.2, 0.5, 0.5), turn(90), flip("horizontal"), crop(0, 0.5, 0.5, 0.25)}
 		steps, w, h := transcode.Geometry(edits, display.X, display.Y)
-		all := append(orientationSteps(o), steps...)
+		all := append(transcode.OrientationSteps(o), steps...)
 		f := stored(size, all)
 		if !f.window.In(image.Rectangle{Max: size}) {
 			t.Errorf("orientation %d: window %v leaves %v", o, f.window, size)

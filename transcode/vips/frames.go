@@ -94,7 +94,7 @@ func writeFrames(s source, m pipeline.Media, rawOut string) error {
 
 // writeTurned writes the frames as the Exif of the animation wants them turned, as that of a still picture is obeyed.
 func writeTurned(p picture, f *os.File, stored image.Point, m pipeline.Media) error {
-	steps := orientationSteps(m.Image.Orientation)
+	steps := transcode.OrientationSteps(m.Image.Orientation)
 	if len(steps) == 0 {
 		return p.writeRaw(f)
 	}

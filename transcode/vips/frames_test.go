@@ -178,16 +178,24 @@ func TestFramesAreTurned(t *testing.T) {
 	}
 }
 
-// An APNG is not turned, and so keeps its sides: in the turned size it would be squeezed.
-func TestAnimatedPNGKeepsItsSides(t *testing.T) {
+// An APNG is turned as its Exif says where that comes before the pixels, as browsers do; ffmpeg's frames are turned later, by the plan.
+func TestAnimatedPNGIsTurned(t *testing.T) {
 	t.Parallel()
 	plain := animation(t, "-f", "apng", "-plays", "0")
-	const headEnd = 33 // signature and IHDR
-	data := slices.Concat(plain[:headEnd], pngChunk("eXIf", orientationBlock(6)), plain[headEnd:])
-	dir, f := staged(t, data)
-	m, err := Probe(filepath.Join(dir, f.Path), f.Type)
-	if err != nil || !m.Animated || m.Width != 96 || m.Height != 64 || m.Image.Orientation != 1 {
-		t.Errorf("probed %+v, %v", m, err)
+	block := pngChunk("eXIf", orientationBlock(6))
+	const headEnd, tailBytes = 33, 12 // signature and IHDR; IEND
+	for name, c := range map[string]struct {
+		data []byte
+		w, h int
+	}{
+		"before the pixels": {slices.Concat(plain[:headEnd], block, plain[headEnd:]), 64, 96},
+		"behind them":       {slices.Concat(plain[:len(plain)-tailBytes], block, plain[len(plain)-tailBytes:]), 96, 64},
+	} {
+		dir, f := staged(t, c.data)
+		m, err := Probe(filepath.Join(dir, f.Path), f.Type)
+		if err != nil || !m.Animated || m.Width != c.w || m.Height != c.h {
+			t.Errorf("%s: probed %+v, %v", name, m, err)
+		}
 	}
 }
 

@@ -163,9 +163,6 @@ func header(s source, m *pipeline.Media) error {
 		return err
 	}
 	m.Image = &pipeline.Image{Orientation: s.orientation(p), HasAlpha: p.alpha(), HasProfile: p.profile(), Space: p.space()}
-	if s.typ == pipeline.TypeAPNG && m.Frames > 1 {
-		m.Image.Orientation = 1 // ffmpeg, which decodes the frames, does not turn them; no picture is squeezed into the turned size
-	}
 	w, h := p.width(), p.height()
 	if m.Image.Orientation > 4 {
 		w, h = h, w

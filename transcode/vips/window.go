@@ -7,31 +7,6 @@ import (
 	"github.com/ninefold/ninefold/transcode"
 )
 
-// orientationSteps writes an EXIF orientation as steps on the stored picture.
-func orientationSteps(orientation int) []transcode.Step {
-	turn := func(degrees int) transcode.Step { return transcode.Step{Op: pipeline.OpRotate, Degrees: degrees} }
-	flip := func(direction string) transcode.Step {
-		return transcode.Step{Op: pipeline.OpFlip, Direction: direction}
-	}
-	switch orientation {
-	case 2:
-		return []transcode.Step{flip(pipeline.FlipHorizontal)}
-	case 3:
-		return []transcode.Step{turn(180)}
-	case 4:
-		return []transcode.Step{flip(pipeline.FlipVertical)}
-	case 5:
-		return []transcode.Step{turn(90), flip(pipeline.FlipHorizontal)}
-	case 6:
-		return []transcode.Step{turn(90)}
-	case 7:
-		return []transcode.Step{turn(270), flip(pipeline.FlipHorizontal)}
-	case 8:
-		return []transcode.Step{turn(270)}
-	}
-	return nil
-}
-
 // frame is the picture as a step finds it, in source pixels: its whole size, and the window of it that survives every crop to come.
 // Only the window is ever in memory; the whole size is what a caption is laid out on.
 type frame struct {
