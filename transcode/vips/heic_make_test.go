@@ -50,6 +50,14 @@ func (f heicFile) bytes() []byte {
 	return append(append(out, boxOf("mdat", f.mediaData())...), f.trailer...)
 }
 
+// metaToTheEnd is bytes with the meta box last, whose length of 0 says that it goes to the end of the file.
+func (f heicFile) metaToTheEnd() []byte {
+	ftyp := boxOf("ftyp", []byte(f.brands[0]+"\x00\x00\x00\x00"+strings.Join(f.brands[1:], "")))
+	meta := f.meta(uint32(len(ftyp) + 8))
+	copy(meta, "\x00\x00\x00\x00")
+	return slices.Concat(ftyp, boxOf("mdat", f.mediaData()), meta)
+}
+
 // stored is where each item's data stands, in the mdat and idat boxes.
 func (f heicFile) stored() (at map[uint16]int, media, inMeta []byte) {
 	at = map[uint16]int{}

@@ -18,7 +18,8 @@ func (s source) openHEIF(a *arena, ld loader, l loading) (picture, error) {
 	}
 	var mended []byte // nil while the file can be read as it is
 	block := itemExif(data)
-	if withoutCrowdedReferences(data) {
+	closed, uncrowded := withClosedBox(data), withoutCrowdedReferences(data)
+	if closed || uncrowded {
 		mended = data
 	}
 	reason, refused := undecodable(data), error(nil)

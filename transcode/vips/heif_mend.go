@@ -5,6 +5,23 @@ import (
 	"slices"
 )
 
+// withClosedBox writes its length into a last box that goes to the end of the file and says so by a length of 0: libheif takes that of mdat
+// only.
+func withClosedBox(data []byte) bool {
+	top, _ := newBoxReader().list(data)
+	if len(top) == 0 {
+		return false
+	}
+	last := top[len(top)-1]
+	const headBytes = 8
+	at := len(data) - len(last.body) - headBytes
+	if last.kind != "meta" || at < 0 || binary.BigEndian.Uint32(data[at:]) != 0 {
+		return false
+	}
+	binary.BigEndian.PutUint32(data[at:], uint32(len(last.body)+headBytes))
+	return true
+}
+
 // withoutCrowdedReferences renames the references of auxiliary pictures and of metadata that name more than one picture. iPhones write
 // them since iOS 18: one for the picture, one for its tone map. libheif before 1.18 refuses the whole file for either ("Too many auxiliary
 // image references", "Metadata not correctly assigned to image"). The picture does not need them: what turns it stands in its own boxes.

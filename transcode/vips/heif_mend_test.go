@@ -66,6 +66,13 @@ func TestTodaysIPhones(t *testing.T) {
 	}
 }
 
+// A last box may say by a length of 0 that it goes to the end of the file, the one with the descriptions, too.
+func TestMetaToTheEnd(t *testing.T) {
+	t.Parallel()
+	dir, f := staged(t, phone{format: "yuv420p", colour: [][]byte{p3Profile(t)}, held: 6}.shoot(t, asP3(t, card(cardW, cardH))).metaToTheEnd())
+	allRenditions(t, "meta to the end", mustProcess(t, dir, f), cardW, cardH, wholeCard)
+}
+
 // faults are the inputs that were once treated wrongly; tests that read them skip where they are absent.
 const faults = "../../../shared/faults"
 
