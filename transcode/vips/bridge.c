@@ -158,6 +158,23 @@ int nf_without_profile(VipsImage *in, VipsImage **out) {
 	return 0;
 }
 
+// From limited to full range: 16 and 235 of 255, and likewise of 65535, become the ends. An alpha band is in full range already.
+int nf_full_range(VipsImage *in, VipsImage **out) {
+	VipsObject *scope = VIPS_OBJECT(vips_image_new());
+	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 4);
+	int colours = vips_image_hasalpha(in) ? in->Bands - 1 : in->Bands;
+	double step = (most(in) + 1) / 256, scale = most(in) / (219 * step);
+	int bad = vips_extract_band(in, &t[0], 0, "n", colours, NULL) ||
+		vips_linear1(t[0], &t[1], scale, 0.5 - 16 * step * scale, "uchar", FALSE, NULL) ||
+		vips_cast(t[1], &t[2], in->BandFmt, "shift", FALSE, NULL);
+	if (!bad && colours < in->Bands)
+		bad = vips_extract_band(in, &t[3], colours, "n", 1, NULL) || vips_bandjoin2(t[2], t[3], out, NULL);
+	else if (!bad)
+		bad = vips_copy(t[2], out, NULL);
+	g_object_unref(scope);
+	return bad;
+}
+
 static int three(VipsImage *in, VipsImage **out) {
 	VipsImage *bands[3] = { in, in, in };
 	VipsImage *t = NULL;

@@ -46,6 +46,7 @@ int nf_resize(VipsImage *in, VipsImage **out, int w, int h);
 int nf_area_shrink(VipsImage *in, VipsImage **out, int w, int h);
 int nf_with_profile(VipsImage *in, VipsImage **out, const void *profile, size_t len);
 int nf_without_profile(VipsImage *in, VipsImage **out);
+int nf_full_range(VipsImage *in, VipsImage **out);
 int nf_srgb(VipsImage *in, VipsImage **out, int how, const nf_tables *deep); // enum nf_how; deep for NF_DEEP_RGB alone
 int nf_rotate(VipsImage *in, VipsImage **out, int degrees);
 int nf_flip(VipsImage *in, VipsImage **out, int vertical);

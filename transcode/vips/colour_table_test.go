@@ -111,6 +111,11 @@ func lossyCells(t *testing.T) map[string]cell {
 			}
 		}
 	}
+	for _, depth := range []string{"gray", "gray10le"} {
+		for _, rng := range []string{"tv", "pc"} {
+			out["AVIF "+depth+" "+rng] = cell{data: greyAVIF(t, depth, rng)}
+		}
+	}
 	ink := converted(t, pngPicture(tableSide, 8, pngRGB, f), ".jpg", "[Q=97,subsample_mode=off,strip]", "icc_transform", "cmyk", "--input-profile", "srgb")
 	for name, profile := range tableProfiles() {
 		if strings.HasPrefix(name, "CMYK") {

@@ -85,25 +85,11 @@ const lastPlainProfile = 4
 
 // undecodable says why the decoder cannot read the primary picture of a sound file; "" where it can, and where the boxes do not tell.
 func undecodable(data []byte) string {
-	id, ok := primaryItem(data)
+	id, ok := codedItem(data)
 	if !ok {
 		return ""
 	}
-	kinds := itemKinds(data)
-	for range maxDerivations {
-		if !slices.Contains(derivedKinds, kinds[id]) {
-			break
-		}
-		parts := referencesFrom(data, "dimg", id)
-		if len(parts) == 0 {
-			return ""
-		}
-		id = parts[0]
-	}
-	kind, known := kinds[id]
-	if !known || slices.Contains(derivedKinds, kind) {
-		return ""
-	}
+	kind := itemKinds(data)[id]
 	if !slices.Contains(codedKinds, kind) {
 		if name := otherCodings[kind]; name != "" {
 			return "holds its picture as " + name + ", which the decoder does not read"
@@ -116,6 +102,26 @@ func undecodable(data []byte) string {
 		}
 	}
 	return ""
+}
+
+// codedItem is the primary picture, or the first of the coded pictures that it is derived from. ok is false where the boxes do not tell.
+func codedItem(data []byte) (id uint32, ok bool) {
+	if id, ok = primaryItem(data); !ok {
+		return 0, false
+	}
+	kinds := itemKinds(data)
+	for range maxDerivations {
+		if !slices.Contains(derivedKinds, kinds[id]) {
+			break
+		}
+		parts := referencesFrom(data, "dimg", id)
+		if len(parts) == 0 {
+			return 0, false
+		}
+		id = parts[0]
+	}
+	kind, known := kinds[id]
+	return id, known && !slices.Contains(derivedKinds, kind)
 }
 
 // maxDerivations bounds the walk from a derived picture to the coded ones it is made of.

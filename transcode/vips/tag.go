@@ -9,6 +9,12 @@ import (
 // tagged gives a picture the profile that its file asks for in other words: a PNG's chunks, or, of a picture without a profile, the code
 // points of a HEIC or AVIF, or Exif's mark of Adobe RGB. A picture that says nothing, or something close to sRGB, stays as it is.
 func (s source) tagged(p picture) (picture, error) {
+	if s.typ == pipeline.TypeHEIC || s.typ == pipeline.TypeAVIF {
+		var err error
+		if p, err = s.inFullRange(p); err != nil {
+			return picture{}, err
+		}
+	}
 	if s.typ == pipeline.TypePNG || s.typ == pipeline.TypeAPNG {
 		var err error
 		if p, err = s.colourOfPNG(p); err != nil {
