@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/ninefold/ninefold/pipeline"
@@ -305,9 +306,12 @@ const hdrDeltaE = 5.0
 
 // Pictures with PQ and HLG light come out as the same scene photographed for an ordinary screen. ffmpeg's zscale makes them.
 func TestHDRIsTonedDown(t *testing.T) {
-	for name, c := range map[string]struct{ transfer string }{"PQ": {"smpte2084"}, "HLG": {"arib-std-b67"}} {
+	for name, data := range map[string][]byte{
+		"PQ AVIF": hdrAVIF(t, "smpte2084"), "HLG AVIF": hdrAVIF(t, "arib-std-b67"),
+		"PQ PNG": hdrPNG(t, "smpte2084", transferPQ), "HLG PNG": hdrPNG(t, "arib-std-b67", transferHLG),
+	} {
 		t.Run(name, func(t *testing.T) {
-			dir, f := staged(t, hdrAVIF(t, c.transfer))
+			dir, f := staged(t, data)
 			r := mustProcess(t, dir, f)
 			if r.media.Image.Space != "rgb16" {
 				t.Errorf("decoded as %s: ten bits are needed", r.media.Image.Space)
@@ -337,26 +341,32 @@ func dimmed(c color.NRGBA) color.NRGBA {
 // hdrAVIF is the dimmed card with paper white at 203 nits, BT.2020, ten bits.
 func hdrAVIF(t *testing.T, transfer string) []byte {
 	t.Helper()
+	return hdrFile(t, "out.avif", "zscale=npl=203:p=bt2020:m=bt2020nc:r=full:t="+transfer+",format=yuv444p10le", "-c:v", "libaom-av1", "-still-picture", "1",
+		"-cpu-used", "8", "-crf", "8", "-color_primaries", "bt2020", "-color_trc", transfer, "-colorspace", "bt2020nc", "-color_range", "pc", "-f", "avif")
+}
+
+// hdrPNG is the same in 16 bits, whose cICP says what they are.
+func hdrPNG(t *testing.T, transfer string, code byte) []byte {
+	t.Helper()
+	data := hdrFile(t, "out.png", "zscale=npl=203:p=bt2020:m=gbr:r=full:t="+transfer+",format=gbrp16le,format=rgb48be", "-f", "image2", "-c:v", "png")
+	const headEnd = 33 // signature and IHDR
+	return slices.Concat(data[:headEnd], pngCICP(primariesBT2020, code), data[headEnd:])
+}
+
+func hdrFile(t *testing.T, name, format string, options ...string) []byte {
+	t.Helper()
 	dir := t.TempDir()
-	in, out := filepath.Join(dir, "in.png"), filepath.Join(dir, "out.avif")
+	in, out := filepath.Join(dir, "in.png"), filepath.Join(dir, name)
 	img := image.NewNRGBA(image.Rect(0, 0, cardW, cardH))
 	for i, src := 0, card(cardW, cardH); i < len(img.Pix); i += 4 {
 		c := dimmed(color.NRGBA{R: src.Pix[i], G: src.Pix[i+1], B: src.Pix[i+2]})
 		copy(img.Pix[i:], []byte{c.R, c.G, c.B, 255})
 	}
-	if err := os.WriteFile(in, pngOf(t, img), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	graph := "setparams=color_primaries=bt709:color_trc=iec61966-2-1:colorspace=gbr:range=full,zscale=t=linear:npl=203,format=gbrpf32le," +
-		"zscale=npl=203:p=bt2020:m=bt2020nc:r=full:t=" + transfer + ",format=yuv444p10le"
-	cmd := exec.Command("ffmpeg", "-v", "error", "-i", in, "-vf", graph, "-c:v", "libaom-av1", "-still-picture", "1", "-cpu-used", "8", "-crf", "8",
-		"-color_primaries", "bt2020", "-color_trc", transfer, "-colorspace", "bt2020nc", "-color_range", "pc", "-f", "avif", out)
+	write(t, in, pngOf(t, img))
+	graph := "setparams=color_primaries=bt709:color_trc=iec61966-2-1:colorspace=gbr:range=full,zscale=t=linear:npl=203,format=gbrpf32le," + format
+	cmd := exec.Command("ffmpeg", append(append([]string{"-v", "error", "-i", in, "-vf", graph}, options...), out)...)
 	if msg, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("ffmpeg: %v: %s", err, msg)
 	}
-	data, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
+	return mustRead(t, out)
 }
