@@ -229,15 +229,15 @@ func (s *Screener) classify(ctx context.Context, ws *pipeline.Workspace, sample 
 	if err := ws.ReadFull(sample.Path, sample.Offset, base.Pix, maxSampleFileBytes); err != nil {
 		return result{err: fmt.Errorf("sample at %d ms: %w", sample.AtMS, err)}
 	}
-	frame, err := s.regions(ctx, base)
+	frame, err := s.regions(ctx, base, s.parts(sample))
 	frame.AtMS = sample.AtMS
 	return result{frame: frame, err: err}
 }
 
-// regions scores the whole of a base raster and its tiles. The highest score of each category counts.
-func (s *Screener) regions(ctx context.Context, base screen.Pixels) (Frame, error) {
+// regions scores parts of a base raster, the whole first. The highest score of each category counts.
+func (s *Screener) regions(ctx context.Context, base screen.Pixels, parts []screen.Rect) (Frame, error) {
 	var frames []Frame
-	for i, part := range s.parts(base) {
+	for i, part := range parts {
 		p := base
 		if i > 0 { // the first one is the whole
 			p = base.Crop(part)
@@ -258,9 +258,10 @@ func (s *Screener) regions(ctx context.Context, base screen.Pixels) (Frame, erro
 	return Frame{Scores: *maxima(frames), Raw: worstFrame(frames, s.manifest.Thresholds).Raw}, nil
 }
 
-func (s *Screener) parts(base screen.Pixels) []screen.Rect {
-	all := screen.Regions(base.W, base.H)
-	if s.config.Reference {
+// parts are the regions of a sample that are scored.
+func (s *Screener) parts(sample pipeline.Sample) []screen.Rect {
+	all := screen.Regions(sample.Width, sample.Height)
+	if sample.Whole || s.config.Reference {
 		return all[:1]
 	}
 	return all

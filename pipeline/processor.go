@@ -34,7 +34,8 @@ type Sample struct {
 	Offset int64  `json:"offset"` // bytes into the file
 	Width  int    `json:"width"`
 	Height int    `json:"height"`
-	AtMS   int64  `json:"at_ms"` // place in the delivered video, 0 for a still
+	AtMS   int64  `json:"at_ms"`           // place in the delivered video, 0 for a still
+	Whole  bool   `json:"whole,omitempty"` // the whole is scored and no tile: its tiles are like tiles that are scored
 }
 
 // Rendered is what one decode of a source gave.
@@ -91,7 +92,7 @@ type ReadBack struct {
 
 // ScreenInput is what there is to score of one item, and how much of what is delivered that stands for.
 type ScreenInput struct {
-	Samples   []Sample `json:"samples"`    // base rasters, of which every region is scored
+	Samples   []Sample `json:"samples"`    // base rasters, of which every region is scored, or the whole alone
 	Frames    int      `json:"frames"`     // delivered, of all files: a still is one
 	Scored    int      `json:"scored"`     // of them: among the samples
 	Covered   int      `json:"covered"`    // of them: scored, or like a scored one

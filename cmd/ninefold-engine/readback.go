@@ -98,7 +98,7 @@ func (r *reading) judge(file pipeline.Rendition, p screen.Pixels) error {
 	}
 	for _, cell := range cells {
 		for _, raster := range r.stills.Offer(cell) {
-			if err := r.samples.add(raster, 0); err != nil {
+			if err := r.samples.add(raster, 0, false); err != nil {
 				return err
 			}
 		}
@@ -147,16 +147,17 @@ func (r *reading) video(ctx context.Context, file pipeline.Rendition) error {
 			lost := screen.SampledDetail(f.Points, frame.Base)
 			frame.Lost = &lost
 		}
-		if !selector.Offer(frame) {
+		choice := selector.Offer(frame)
+		if choice == screen.None {
 			return nil
 		}
-		return r.samples.add(frame.Base, f.AtMS)
+		return r.samples.add(frame.Base, f.AtMS, choice == screen.Whole)
 	})
 	if err != nil {
 		return err
 	}
 	if last := selector.Finish(); last != nil {
-		err = r.samples.add(last.Base, last.AtMS)
+		err = r.samples.add(last.Base, last.AtMS, false)
 	}
 	if !whole { // other decoders show other pictures
 		selector.Covered, selector.CoveredMS, selector.LongestMS = 0, 0, selector.ShownMS

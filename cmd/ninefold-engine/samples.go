@@ -23,7 +23,7 @@ type sampleFile struct {
 	written  int64 // into the file that is open
 }
 
-func (s *sampleFile) add(p screen.Pixels, atMS int64) error {
+func (s *sampleFile) add(p screen.Pixels, atMS int64, whole bool) error {
 	if s.file == nil || s.written+int64(len(p.Pix)) > maxSampleFile {
 		if err := s.next(); err != nil {
 			return err
@@ -32,7 +32,7 @@ func (s *sampleFile) add(p screen.Pixels, atMS int64) error {
 	if _, err := s.file.Write(p.Pix); err != nil {
 		return pipeline.Trouble(pipeline.CodeInternal, "engine", err)
 	}
-	s.list = append(s.list, pipeline.Sample{Path: s.name(), Offset: s.written, Width: p.W, Height: p.H, AtMS: atMS})
+	s.list = append(s.list, pipeline.Sample{Path: s.name(), Offset: s.written, Width: p.W, Height: p.H, AtMS: atMS, Whole: whole})
 	s.written += int64(len(p.Pix))
 	return nil
 }

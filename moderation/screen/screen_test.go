@@ -246,18 +246,28 @@ func still(marked map[int]bool) func(i int) Pixels {
 
 // offer runs n frames through a Selector and returns the indices that are scored.
 func offer(seed [32]byte, n int, frame func(i int) Frame) (map[int]bool, Coverage) {
-	s, scored := NewSelector(seed, n), map[int]bool{}
+	choices, c := choose(seed, n, frame)
+	scored := map[int]bool{}
+	for i := range choices {
+		scored[i] = true
+	}
+	return scored, c
+}
+
+// choose is offer with what is scored of each frame.
+func choose(seed [32]byte, n int, frame func(i int) Frame) (map[int]Choice, Coverage) {
+	s, choices := NewSelector(seed, n), map[int]Choice{}
 	for i := range n {
 		f := frame(i)
 		f.AtMS, f.ForMS = int64(i), 1
-		if s.Offer(f) {
-			scored[i] = true
+		if choice := s.Offer(f); choice != None {
+			choices[i] = choice
 		}
 	}
 	if last := s.Finish(); last != nil {
-		scored[int(last.AtMS)] = true
+		choices[int(last.AtMS)] = All
 	}
-	return scored, s.Coverage
+	return choices, s.Coverage
 }
 
 // TestSelectorScoresWhatIsUnlike puts one marked frame anywhere in a still clip, and sync frames at every thirtieth.
@@ -325,19 +335,48 @@ func TestSelectorNeverCoversTheUnlike(t *testing.T) {
 			frames[i] = Pixels{W: 24, H: 24, Pix: append([]byte(nil), base.Pix...)}
 			disturb(r, frames[i])
 		}
-		scored, c := offer([32]byte{4}, len(frames), func(i int) Frame { return Frame{Base: frames[i]} })
+		choices, c := choose([32]byte{4}, len(frames), func(i int) Frame { return Frame{Base: frames[i]} })
 		for i := range frames {
-			near := false
-			for j := range scored {
-				near = near || worstBlock(frames[i], frames[j]) <= Bound
+			near, tilesNear := false, false
+			for j, choice := range choices {
+				worst := worstBlock(frames[i], frames[j])
+				near = near || worst <= Bound
+				tilesNear = tilesNear || choice == All && worst <= TileBound
 			}
-			if !near {
-				t.Errorf("frame %d is like none that is scored, and coverage is %+v", i, c)
+			if !near || !tilesNear {
+				t.Errorf("frame %d is like none that is scored (whole %v, tiles %v), and coverage is %+v", i, near, tilesNear, c)
 			}
 		}
 		if c.Covered != len(frames) {
 			t.Errorf("coverage %+v", c)
 		}
+	}
+}
+
+// TestTilesDoNotDrift brightens a clip by five a frame: every frame is within Bound of one whose whole is scored, and within TileBound of one
+// whose tiles are.
+func TestTilesDoNotDrift(t *testing.T) {
+	t.Parallel()
+	const n, step = 50, 5
+	choices, _ := choose([32]byte{6}, n, func(i int) Frame { return Frame{Base: filled(16, 8, grey(byte(i * step)))} })
+	wholes := 0
+	for i := range n {
+		whole, tiles := 255, 255
+		for j, choice := range choices {
+			away := max(i-j, j-i) * step
+			whole = min(whole, away)
+			if choice == All {
+				tiles = min(tiles, away)
+			} else {
+				wholes++
+			}
+		}
+		if whole > Bound || tiles > TileBound {
+			t.Errorf("frame %d: %d from a whole, %d from tiles", i, whole, tiles)
+		}
+	}
+	if wholes == 0 {
+		t.Error("every frame that was scored had its tiles scored")
 	}
 }
 

@@ -8,6 +8,9 @@ const (
 	// Bound is how much a block may differ on average, 0..255, and its frames still be alike. Of the frames of restless real clips half
 	// are unlike the last eight at 16, a third at 32; a picture of less contrast than that over another one is hardly seen.
 	Bound = 16
+	// TileBound is Bound for the tiles of a longer picture. The whole, which holds every pixel of them, is held to Bound: what tiles add is
+	// the proportion. Of the frames of restless real clips a fifth are unlike the last eight at 48.
+	TileBound = 48
 	// Remembered is how many of the frames scored last a frame is compared with.
 	Remembered = 8
 	// Budget is how many frames of one file are scored at most, beside the reserve: every other frame of three minutes at 30 a second.
@@ -30,6 +33,16 @@ type Frame struct {
 // beyond reports whether f shows detail that the base raster does not hold: scoring that is not enough.
 func (f Frame) beyond() bool { return f.Lost != nil && f.Lost.Worst() > DetailBound }
 
+// Choice is what is to be scored of a frame.
+type Choice int
+
+// The choices: nothing, for it is like frames that are scored; the whole, whose tiles are like tiles that are scored; the whole and its tiles.
+const (
+	None Choice = iota
+	Whole
+	All
+)
+
 // Coverage says how much of what is delivered was scored or is like something scored.
 type Coverage struct {
 	Frames    int     // delivered
@@ -46,17 +59,11 @@ type Selector struct {
 	budget int
 	rng    *rand.Rand
 	share  float64 // of frames drawn at random
-	memory []remembered
+	wholes memory
+	tiles  memory // of frames whose tiles were scored
 	last   *Frame // the last frame, where it was not scored
 	spare  []byte // its bytes
 	gapMS  float64
-}
-
-// remembered is a frame that was scored.
-type remembered struct {
-	base Pixels
-	sign signature
-	lost *Detail
 }
 
 // NewSelector returns a Selector for a file of about expect frames. seed is a secret: whoever knows it knows which frames are drawn.
@@ -64,21 +71,21 @@ func NewSelector(seed [32]byte, expect int) *Selector {
 	return &Selector{budget: Budget, rng: rand.New(rand.NewChaCha8(seed)), share: float64(drawn) / float64(max(expect, drawn))}
 }
 
-// Offer reports whether f is to be scored.
-func (s *Selector) Offer(f Frame) bool {
+// Offer says what of f is to be scored.
+func (s *Selector) Offer(f Frame) Choice {
 	lucky := s.rng.Float64() < s.share // drawn for every frame, so that the draw depends on nothing that a sender can move
 	s.Frames++
 	s.ShownMS += f.ForMS
 	sum := sign(f.Base)
-	like := s.like(f, sum)
-	wanted := !like || f.Always || lucky || len(s.memory) == 0
-	if wanted && s.afford(like && lucky) {
-		s.score(f, sum)
-		return true
+	like, tilesLike := s.wholes.holds(f, sum, Bound), s.tiles.holds(f, sum, TileBound)
+	like = like && tilesLike
+	whole := f.Always || lucky || len(s.wholes) == 0
+	if (whole || !like) && s.afford(like && lucky) {
+		return s.score(f, sum, whole || !tilesLike)
 	}
 	s.count(f, like)
 	s.keep(f)
-	return false
+	return None
 }
 
 // keep remembers a frame that may be the last one.
@@ -87,13 +94,13 @@ func (s *Selector) keep(f Frame) {
 	s.last, s.spare = &f, f.Base.Pix
 }
 
-// Finish returns the last frame where it is still to be scored, nil where it was.
+// Finish returns the last frame where it is still to be scored, all of it, nil where it was.
 func (s *Selector) Finish() *Frame {
 	f := s.last
 	if f == nil {
 		return nil
 	}
-	if !s.like(*f, sign(f.Base)) {
+	if sum := sign(f.Base); !s.wholes.holds(*f, sum, Bound) || !s.tiles.holds(*f, sum, TileBound) {
 		s.count(*f, true)
 	}
 	s.Scored++
@@ -110,17 +117,17 @@ func (s *Selector) afford(reserved bool) bool {
 	return s.Scored < most
 }
 
-func (s *Selector) score(f Frame, sum signature) {
+// score takes note of a frame that is scored, with its tiles or without.
+func (s *Selector) score(f Frame, sum signature, tiles bool) Choice {
 	s.Scored++
 	s.count(f, true)
 	s.last = nil
-	r := remembered{sign: sum, lost: f.Lost}
-	if len(s.memory) == Remembered {
-		r.base = s.memory[0].base // its bytes are used again
-		s.memory = append(s.memory[:0], s.memory[1:]...)
+	s.wholes.add(f, sum)
+	if !tiles {
+		return Whole
 	}
-	r.base = Pixels{W: f.Base.W, H: f.Base.H, Pix: append(r.base.Pix[:0], f.Base.Pix...)}
-	s.memory = append(s.memory, r)
+	s.tiles.add(f, sum)
+	return All
 }
 
 func (s *Selector) count(f Frame, covered bool) {
@@ -132,24 +139,4 @@ func (s *Selector) count(f Frame, covered bool) {
 	}
 	s.gapMS += f.ForMS
 	s.LongestMS = max(s.LongestMS, s.gapMS)
-}
-
-// like reports whether f is like one of the frames scored last, the latest first.
-func (s *Selector) like(f Frame, sum signature) bool {
-	for i := len(s.memory) - 1; i >= 0; i-- {
-		if s.memory[i].like(f, sum, Bound) {
-			return true
-		}
-	}
-	return false
-}
-
-func (r remembered) like(f Frame, sum signature, bound int) bool {
-	if r.base.W != f.Base.W || r.base.H != f.Base.H || r.sign.distance(sum) > bound {
-		return false
-	}
-	if (r.lost == nil) != (f.Lost == nil) || r.lost != nil && r.lost.differs(*f.Lost, bound) {
-		return false
-	}
-	return alike(r.base, f.Base, bound)
 }
