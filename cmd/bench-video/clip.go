@@ -11,30 +11,67 @@ import (
 
 // clips are the inputs.
 type clips struct {
-	phone      string // 1080p at a phone's bit rate: transcoded
-	compliant  string // 1080p within what is delivered as it is
+	talking    string // 1080p at a phone's bit rate: transcoded
+	restless   string // the same, of which everything moves
+	copy30     string // 1080p within what is delivered as it is, 30 frames a second
+	copy60     string
 	large      string // nearly 100 MiB
 	largeBytes int64
 }
 
-// scene moves, and has the grain of a small sensor.
-const scene = "testsrc2=s=1920x1080:r=30:d=20,noise=alls=3:allf=t"
+// grain is that of a small sensor.
+const grain = "noise=alls=3:allf=t"
+
+// talkingScene is a room in which a head sways and a mouth moves.
+func talkingScene(seconds int) string {
+	const room = "mandelbrot=s=1920x1080:r=30:start_scale=0.9,trim=end_frame=1,loop=-1:1,setpts=N/(30*TB)"
+	const head = "color=c=0xC09070:s=420x560:r=30,format=yuva420p,geq=lum='p(X,Y)+20*X/W':cb='p(X,Y)':cr='p(X,Y)':a='255*lt(hypot((X-W/2)/W,(Y-H/2)/H),0.5)'," +
+		"trim=end_frame=1,loop=-1:1,setpts=N/(30*TB)"
+	return fmt.Sprintf("%s[room];%s[head];[room][head]overlay=x='750+18*sin(2*t)':y='300+10*sin(3*t)',"+
+		"drawbox=x=900:y=720:w=120:h=24+24*lt(mod(t\\,0.4)\\,0.2):c=0x602020:t=fill,trim=duration=%d,%s", room, head, seconds, grain)
+}
+
+// restlessScene pans over a picture and cuts to another part of it, in other colours, every second.
+func restlessScene(seconds int) string {
+	const wide = "mandelbrot=s=3840x2160:r=30:start_scale=0.8,trim=end_frame=1,loop=-1:1,setpts=N/(30*TB)"
+	return fmt.Sprintf("%s,crop=1920:1080:x='mod(floor(t)*577\\,1600)+240*mod(t\\,1)':y='mod(floor(t)*331\\,900)+120*mod(t\\,1)',"+
+		"hue=H='floor(t)*1.3',trim=duration=%d,%s", wide, seconds, grain)
+}
+
+func noiseScene(seconds int) string {
+	return fmt.Sprintf("color=c=gray:s=640x360:r=30:d=%d,noise=alls=100:allf=t", seconds)
+}
+
+// phoneSettings are a phone's encoder: more bits than are delivered.
+const phoneSettings = "-preset veryfast -b:v 14M"
+
+// copySettings stay within what is delivered as it is.
+const copySettings = "-preset veryfast -profile:v high -b:v 2600k -maxrate 2900k -bufsize 2900k"
 
 func makeClips(ctx context.Context, dir string) (clips, error) {
-	c := clips{phone: filepath.Join(dir, "phone.mp4"), compliant: filepath.Join(dir, "compliant.mp4"), large: filepath.Join(dir, "large.mp4")}
-	source := words("-f lavfi -i " + scene + " -f lavfi -i sine=f=440:d=20:r=48000 -pix_fmt yuv420p -g 60 -c:a aac -b:a 128k -c:v libx264")
-	for _, f := range []struct{ settings, path string }{
-		{"-preset veryfast -b:v 14M", c.phone},
-		{"-preset veryfast -profile:v high -level 4.0 -b:v 2600k -maxrate 2900k -bufsize 2900k", c.compliant},
+	in := func(name string) string { return filepath.Join(dir, name) }
+	c := clips{talking: in("talking.mp4"), restless: in("restless.mp4"), copy30: in("copy30.mp4"), copy60: in("copy60.mp4"), large: in("large.mp4")}
+	for _, f := range []struct{ scene, settings, path string }{
+		{talkingScene(20), phoneSettings, c.talking},
+		{restlessScene(20), phoneSettings, c.restless},
+		{talkingScene(20), copySettings, c.copy30},
+		{strings.ReplaceAll(strings.ReplaceAll(talkingScene(20), "r=30", "r=60"), "30*TB", "60*TB"), copySettings, c.copy60},
 	} {
-		if err := run(ctx, "ffmpeg", join(source, words(f.settings), []string{f.path})...); err != nil {
+		if err := film(ctx, f.scene, f.settings, f.path); err != nil {
 			return c, err
 		}
 	}
-	if err := run(ctx, "ffmpeg", join(words("-stream_loop 1 -i "+c.phone+" -c copy -movflags +faststart"), []string{c.large})...); err != nil {
+	if err := run(ctx, "ffmpeg", join(words("-stream_loop 1 -i "+c.talking+" -c copy -movflags +faststart"), []string{c.large})...); err != nil {
 		return c, err
 	}
 	return c, c.pad()
+}
+
+// film encodes a scene with sound.
+func film(ctx context.Context, scene, settings, path string) error {
+	args := join([]string{"-filter_complex", scene + ",format=yuv420p[v]"}, words("-f lavfi -i sine=f=440:r=48000 -map [v] -map 0:a -shortest -g 60"),
+		words("-c:a aac -b:a 128k -c:v libx264"), words(settings), []string{path})
+	return run(ctx, "ffmpeg", args...)
 }
 
 // pad brings the large clip to just under 100 MiB with a box that players skip: what is measured is the size of the file, and a longer

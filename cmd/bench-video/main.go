@@ -1,9 +1,9 @@
-// Command bench-video measures what a video costs: our whole path (probe, playback, poster set, classifier frames and their scores,
-// verification) through the real engine program and the real classifier; one bare ffmpeg transcode with the same encoder settings; and
-// the usual separate runs: probe, transcode, poster, frames at one a second. The three run interleaved, round by round, on a clip of
-// 20 s in 1080p with sound that it makes itself. A second clip, which may be delivered as it is, is remuxed and transcoded in turn, and
-// a file of 100 MiB goes through the whole pipeline of this process. It reports every figure, and exits 1 when a limit is missed and 2
-// when something could not be measured.
+// Command bench-video measures what a video costs: our whole path (probe, playback, poster set, verification, reading back every delivered
+// frame, scores) through the real engine program and the real classifier; one bare ffmpeg transcode with the same encoder settings; and
+// the usual separate runs: probe, transcode, poster, frames at one a second. They run interleaved, round by round, on clips of 20 s in 1080p
+// with sound that it makes itself: a talking head and a restless clip, which pans and cuts every second. Clips that may be delivered as they
+// are, of 30 and 60 frames a second, are remuxed and transcoded in turn, looked at and not, and a file of 100 MiB goes through the whole
+// pipeline of this process. It reports every figure, and exits 1 when a limit is missed and 2 when something could not be measured.
 //
 // CPU is user + system time, of this process and of everything it started and has reaped. An engine serves one message: its start is in
 // every message's cost. The classifier is loaded once for all messages, as a worker does, and is not.
@@ -24,10 +24,16 @@ import (
 
 // The limits: ratios of CPU to CPU, and memory.
 const (
-	mostOfBare      = 1.10
-	mostOfUsual     = 0.75
-	mostOfTranscode = 0.10 // a remux of the bare transcode of the same file
-	mostGrowthMiB   = 32   // of the worker's own memory by a file of 100 MiB
+	mostTalking    = 1.25 // of a bare transcode, where every frame is judged
+	mostRestless   = 1.50
+	mostUnjudged   = 1.05 // where nobody's decision depends on what the clip shows
+	mostOfUsual    = 0.75
+	mostCopy30     = 0.35 // a remux that is judged, of the transcode of the same file that is judged
+	mostCopy60     = 0.55
+	mostCopy       = 0.15 // a remux that is not
+	mostGrowthMiB  = 32   // of the worker's own memory by a file of 100 MiB
+	talkingSeconds = 60   // of the clips whose classifier calls are counted
+	noiseSeconds   = 180
 )
 
 func main() { os.Exit(exitCode()) }
@@ -38,8 +44,9 @@ func exitCode() int {
 	rounds := flag.Int("rounds", 5, "interleaved rounds; medians are taken over them")
 	engine := flag.String("engine", "bin/ninefold-engine", "path of the engine program")
 	models := flag.String("models", "bin/models", "directory of the classifier's models")
+	calls := flag.Bool("calls", false, "count the classifier's calls for longer clips, too: minutes")
 	flag.Parse()
-	b := &bench{out: os.Stdout, rounds: *rounds}
+	b := &bench{out: os.Stdout, rounds: *rounds, calls: *calls}
 	err := b.run(ctx, *engine, *models)
 	return measure.Conclude(os.Stdout, "bench-video", b.missed, err)
 }
@@ -48,6 +55,7 @@ func exitCode() int {
 type bench struct {
 	out    io.Writer
 	rounds int
+	calls  bool
 	missed int
 }
 
@@ -78,7 +86,7 @@ func (b *bench) steps(ctx context.Context, way *ours, made clips) error {
 	for _, step := range []struct {
 		name string
 		do   func(context.Context, *ours, clips) error
-	}{{"transcoded", b.transcoded}, {"remuxed", b.remuxed}, {"100 MiB", b.large}} {
+	}{{"talking", b.talking}, {"restless", b.restless}, {"copied", b.copied}, {"calls", b.longer}, {"100 MiB", b.large}} {
 		if ctx.Err() != nil {
 			break
 		}
@@ -90,39 +98,79 @@ func (b *bench) steps(ctx context.Context, way *ours, made clips) error {
 	return errors.Join(append(failed, ctx.Err())...)
 }
 
-// transcoded compares the three ways on a phone's clip.
-func (b *bench) transcoded(ctx context.Context, ours *ours, c clips) error {
+// talking compares the ways for a clip of which little moves: judged, not judged, one bare transcode, the usual runs.
+func (b *bench) talking(ctx context.Context, ours *ours, c clips) error {
 	ways := []func() error{
-		func() error { return ours.video(ctx, c.phone, "transcode") },
-		func() error { return bare(ctx, c.phone) },
-		func() error { return usual(ctx, c.phone) },
+		func() error { return ours.video(ctx, c.talking, transcoded.judged()) },
+		func() error { return ours.video(ctx, c.talking, transcoded) },
+		func() error { return bare(ctx, c.talking) },
+		func() error { return usual(ctx, c.talking) },
 	}
-	cpu, err := b.interleaved(ways)
+	cpu, err := b.interleaved("a talking head, 20 s of 1080p, transcoded: judged, not judged, bare, usual", ours, ways)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(b.out, "\n20 s of 1080p, transcoded: ours %.2f, bare %.2f, usual %.2f CPU-s\n", median(cpu[0]), median(cpu[1]), median(cpu[2]))
-	b.row("ours to bare", ratio(cpu[0], cpu[1]), mostOfBare)
-	b.row("ours to usual", ratio(cpu[0], cpu[2]), mostOfUsual)
-	return b.peaks("ours, bare, usual", ways)
+	b.row("judged to bare", ratio(cpu[0], cpu[2]), mostTalking)
+	b.row("not judged to bare", ratio(cpu[1], cpu[2]), mostUnjudged)
+	b.row("not judged to usual", ratio(cpu[1], cpu[3]), mostOfUsual)
+	return b.peaks("judged, not judged, bare, usual", ways)
 }
 
-// remuxed compares a copy with the transcode it spares.
-func (b *bench) remuxed(ctx context.Context, ours *ours, c clips) error {
-	ways := []func() error{
-		func() error { return ours.video(ctx, c.compliant, "remux") },
-		func() error { return bare(ctx, c.compliant) },
-		func() error { return ours.video(ctx, c.compliant, "transcode") },
-	}
-	cpu, err := b.interleaved(ways)
+// restless compares our path with a bare transcode for a clip that pans, and cuts every second.
+func (b *bench) restless(ctx context.Context, ours *ours, c clips) error {
+	cpu, err := b.interleaved("restless, 20 s of 1080p, transcoded: judged, bare", ours, []func() error{
+		func() error { return ours.video(ctx, c.restless, transcoded.judged()) },
+		func() error { return bare(ctx, c.restless) },
+	})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(b.out, "\n20 s of 1080p that may be delivered as they are: remuxed %.2f, bare transcode %.2f, our transcode %.2f CPU-s\n",
-		median(cpu[0]), median(cpu[1]), median(cpu[2]))
-	b.row("remux to our transcode", ratio(cpu[0], cpu[2]), mostOfTranscode)
-	fmt.Fprintf(b.out, "%-45s %.3f\n", "for comparison, remux to the bare transcode", ratio(cpu[0], cpu[1]))
-	return b.peaks("remux, bare, our transcode", ways)
+	b.row("judged to bare", ratio(cpu[0], cpu[1]), mostRestless)
+	return nil
+}
+
+// copied compares a copy with the transcode that it spares.
+func (b *bench) copied(ctx context.Context, ours *ours, c clips) error {
+	cpu, err := b.interleaved("20 s of 1080p that may be delivered as they are, 30 a second: copy judged, copy, transcode judged", ours, []func() error{
+		func() error { return ours.video(ctx, c.copy30, remuxed.judged()) },
+		func() error { return ours.video(ctx, c.copy30, remuxed) },
+		func() error { return ours.video(ctx, c.copy30, transcoded.judged()) },
+	})
+	if err != nil {
+		return err
+	}
+	b.row("copy to transcode, judged", ratio(cpu[0], cpu[2]), mostCopy30)
+	b.row("copy that is not judged to transcode", ratio(cpu[1], cpu[2]), mostCopy)
+	cpu, err = b.interleaved("the same, 60 a second: copy judged, transcode judged", ours, []func() error{
+		func() error { return ours.video(ctx, c.copy60, remuxed.judged()) },
+		func() error { return ours.video(ctx, c.copy60, transcoded.judged()) },
+	})
+	if err != nil {
+		return err
+	}
+	b.row("copy to transcode, judged", ratio(cpu[0], cpu[1]), mostCopy60)
+	return nil
+}
+
+// longer counts what the classifier is asked about longer clips.
+func (b *bench) longer(ctx context.Context, ours *ours, c clips) error {
+	if !b.calls {
+		return nil
+	}
+	fmt.Fprintln(b.out)
+	for _, l := range []struct{ name, scene string }{
+		{"60 s, a talking head", talkingScene(talkingSeconds)}, {"60 s, restless", restlessScene(talkingSeconds)}, {"180 s of noise", noiseScene(noiseSeconds)},
+	} {
+		clip := beside(c.talking, "longer.mp4")
+		if err := film(ctx, l.scene, phoneSettings, clip); err != nil {
+			return err
+		}
+		if err := ours.video(ctx, clip, transcoded.judged()); err != nil {
+			return err
+		}
+		fmt.Fprintf(b.out, "%-45s %s\n", l.name, ours.seen)
+	}
+	return nil
 }
 
 // large puts 100 MiB through the whole pipeline and looks at this process, which is the worker.
@@ -136,9 +184,10 @@ func (b *bench) large(ctx context.Context, ours *ours, c clips) error {
 	return nil
 }
 
-// interleaved runs the ways in turn and returns what each cost, round by round.
-func (b *bench) interleaved(ways []func() error) ([][]float64, error) {
+// interleaved runs the ways in turn, says what each cost, and returns it, round by round.
+func (b *bench) interleaved(what string, ours *ours, ways []func() error) ([][]float64, error) {
 	cpu := make([][]float64, len(ways))
+	ours.seen = seen{}
 	for range b.rounds {
 		for i, way := range ways {
 			spent, err := measure.CPUOf(way)
@@ -148,6 +197,11 @@ func (b *bench) interleaved(ways []func() error) ([][]float64, error) {
 			cpu[i] = append(cpu[i], spent)
 		}
 	}
+	fmt.Fprintf(b.out, "\n%s\nCPU-s", what)
+	for _, spent := range cpu {
+		fmt.Fprintf(b.out, " %.2f", median(spent))
+	}
+	fmt.Fprintf(b.out, "; %s\n", ours.seen)
 	return cpu, nil
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ninefold/ninefold/moderation"
 	"github.com/ninefold/ninefold/moderation/onnx"
+	"github.com/ninefold/ninefold/moderation/screen"
 	"github.com/ninefold/ninefold/pipeline"
 	"github.com/ninefold/ninefold/pipeline/filestore"
 	"github.com/ninefold/ninefold/pipeline/measure"
@@ -27,7 +28,28 @@ type ours struct {
 	screener   *moderation.Screener
 	profile    transcode.Profile
 	scratch    string
+	seen       seen // of the video that was judged last
 }
+
+// seen is what the judge was shown.
+type seen struct{ frames, scored, calls int }
+
+func (s seen) String() string {
+	return fmt.Sprintf("%d frames, of which %d are scored by %d calls of the classifier", s.frames, s.scored, s.calls)
+}
+
+// way is how a video is to be made: the method it is to take, and whether somebody judges it.
+type way struct {
+	method string
+	judge  bool
+}
+
+var (
+	transcoded = way{method: transcode.MethodTranscode}
+	remuxed    = way{method: transcode.MethodRemux}
+)
+
+func (w way) judged() way { return way{method: w.method, judge: true} }
 
 const model = "nsfwjs-mobilenet-v2" // the default of --model
 
@@ -60,14 +82,14 @@ func (o *ours) Close() error {
 }
 
 // video takes one message from its file to scores and verified renditions, by the method that is asked for.
-func (o *ours) video(ctx context.Context, clip, method string) error {
+func (o *ours) video(ctx context.Context, clip string, w way) error {
 	ws, err := pipeline.NewWorkspace(o.scratch)
 	if err != nil {
 		return err
 	}
 	defer ws.Close()
 	pool := o.pool
-	if method == transcode.MethodTranscode {
+	if w.method == transcode.MethodTranscode {
 		pool = o.transcodes
 	}
 	proc, err := pool.Open(ctx, ws)
@@ -79,23 +101,42 @@ func (o *ours) video(ctx context.Context, clip, method string) error {
 	if err != nil {
 		return err
 	}
-	r, err := render(ctx, proc, f, method)
+	r, err := render(ctx, proc, f, w.method)
 	if err != nil {
 		return err
 	}
 	if err := proc.Verify(ctx, r); err != nil {
 		return err
 	}
-	back, err := proc.ReadBack(ctx, pipeline.ReadOrder{Part: r.Part, Out: "out/0/read", Make: true, Side: o.screener.Side()})
+	return o.readBack(ctx, ws, proc, r.Part, w.judge)
+}
+
+// readBack decodes what would be delivered, has its place-holders made, and has it judged.
+func (o *ours) readBack(ctx context.Context, ws *pipeline.Workspace, proc pipeline.Processor, part pipeline.Part, judge bool) error {
+	order := pipeline.ReadOrder{Part: part, Out: "out/0/read", Make: true}
+	if judge {
+		order.Side = o.screener.Side()
+	}
+	back, err := proc.ReadBack(ctx, order)
 	if err != nil {
 		return err
 	}
 	if back.Placeholder == nil || len(back.Safe) != 1 {
 		return fmt.Errorf("nothing stands in the place of the video")
 	}
+	if !judge {
+		return nil
+	}
 	facts, err := o.screener.Screen(ctx, ws, back.Screen)
 	if err != nil || facts.Status != pipeline.Scored {
 		return errors.Join(err, fmt.Errorf("facts %s, coverage %v", facts.Status, facts.Coverage))
+	}
+	o.seen = seen{frames: back.Screen.Frames, scored: back.Screen.Scored}
+	for _, s := range back.Screen.Samples {
+		o.seen.calls++
+		if !s.Whole {
+			o.seen.calls += len(screen.Regions(s.Width, s.Height)) - 1
+		}
 	}
 	return nil
 }
@@ -141,7 +182,7 @@ func (o *ours) growth(ctx context.Context, clip string) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := runJob(ctx, p, "warm", "compliant.mp4"); err != nil {
+	if err := runJob(ctx, p, "warm", "copy30.mp4"); err != nil {
 		return 0, err
 	}
 	return measure.GrowthOf(func() error { return runJob(ctx, p, "large", filepath.Base(clip)) })

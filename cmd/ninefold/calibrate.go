@@ -12,7 +12,7 @@ import (
 // calibrateCmd finds thresholds from labelled scores.
 type calibrateCmd struct {
 	Scores      string  `arg:"" help:"CSV file with the header id,label,score; label is explicit or safe, score what classify printed for the category, 0 to 1; - = standard input." placeholder:"scores.csv"`
-	Recall      float64 `help:"Share of the explicit pictures that must reach the low threshold, from which a second look is taken." default:"0.95"`
+	Recall      float64 `help:"Share of the explicit pictures that must reach the low threshold, which two pictures of a video near each other must reach." default:"0.95"`
 	FalseAlarms float64 `help:"Share of the harmless pictures that may reach the high threshold, where one frame decides." default:"0.01"`
 	Plot        string  `help:"PNG file to draw the ROC curve, recall and precision into; none = draw nothing." default:"calibration.png" placeholder:"FILE"`
 	JSON        bool    `help:"Print the report as JSON, the ROC curve's points included."`

@@ -10,7 +10,7 @@ import (
 
 // Targets say what thresholds are to be found.
 type Targets struct {
-	// Recall is the share of explicit media that must reach the low threshold, from which a second look is taken; 0 < Recall < 1.
+	// Recall is the share of explicit media that must reach the low threshold; 0 < Recall < 1.
 	Recall float64 `json:"recall"`
 	// FalseAlarms is the share of harmless media that may reach the high threshold, where one frame decides; 0 < FalseAlarms < 1.
 	FalseAlarms float64 `json:"false_alarms"`
@@ -168,7 +168,7 @@ func (r *Report) note() {
 		r.Notes = append(r.Notes, "no threshold keeps false alarms that rare: raise --false-alarms, or take another model")
 	}
 	if r.Low.Threshold == 0 {
-		r.Notes = append(r.Notes, "at this recall every picture would need a second look: a threshold cannot be 0; lower --recall, or take another model")
+		r.Notes = append(r.Notes, "at this recall the low threshold would be 0, which it cannot be: lower --recall, or take another model")
 	}
 	if r.AUC < 0.5 {
 		r.Notes = append(r.Notes, "harmless pictures score above explicit ones: the labels or the scores are the wrong way round")
