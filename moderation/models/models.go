@@ -76,8 +76,8 @@ func nsfwjs(id string, side int, selfTest []moderation.SelfTest) moderation.Mani
 // thresholds returns the bounds for the nsfwjs classes. This project holds no nude picture, so they are not measured here: they are the
 // values in customary use with these models. The scores are a softmax over five classes, so at 0.5 a class outweighs the four others
 // together. Misskey, the largest open deployment of nsfwjs, marks media sensitive above 0.5 for porn, hentai and sexy alike, and above
-// 0.3 at its setting "high" (FileInfoService and DriveService of its back end): one frame decides from 0.5 on, two that are near each other from 0.3. An operator
-// with a lawful labelled set replaces them by "ninefold models calibrate".
+// 0.3 at its setting "high" (FileInfoService and DriveService of its back end): one frame decides from 0.5 on, two that are near each
+// other from 0.3. An operator with a lawful labelled set replaces them by "ninefold models calibrate".
 func thresholds() moderation.Thresholds {
 	t := moderation.Threshold{Low: 0.3, High: 0.5}
 	return moderation.Thresholds{Explicit: t, Drawn: t, Suggestive: t}
