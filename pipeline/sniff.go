@@ -87,6 +87,8 @@ var magics = []magic{
 	{0, "GIF89a", nil, TypeGIF},
 	{0, "RIFF", riffIs("WEBP"), TypeWebP},
 	{0, "RIFF", riffIs("WAVE"), TypeWAV},
+	{0, "RF64", riffIs("WAVE"), TypeWAV}, // with a length of 64 bits, and so is
+	{0, "BW64", riffIs("WAVE"), TypeWAV},
 	{0, "\x1a\x45\xdf\xa3", isWebM, TypeWebM},
 	{0, "\x1a\x45\xdf\xa3", nil, TypeMKV},
 	{0, "OggS", nil, TypeOgg},

@@ -34,6 +34,7 @@ type mp4Track struct {
 	name       string // handler name
 	encoder    string // compressor name of the sample entry
 	format     string // sample entry: "avc1", "mp4a"
+	formatAt   int64  // of its name in the file
 	codecs     string // RFC 6381
 	width      int    // video, coded pixels
 	height     int
@@ -46,6 +47,7 @@ type mp4Track struct {
 	bytes      int64  // of all samples
 	config     []byte // body of the sample entry's avcC
 	asc        []byte // AudioSpecificConfig of its esds
+	ascAt      int64  // of that box's name in the file
 	colour     []byte // body of its colr
 	aspect     []byte // body of its pasp
 	outside    bool   // the media lie in another file
@@ -283,7 +285,7 @@ func (w *boxWalk) trackBox(kind string, body []byte, base int64, t *mp4Track) {
 	case "elst":
 		t.readEdits(body, w.movieUnit)
 	case "avc1", "mp4a":
-		t.format = kind
+		t.format, t.formatAt = kind, base-int64(len(kind))
 		if kind == "avc1" && len(body) >= 28 {
 			t.width, t.height = int(binary.BigEndian.Uint16(body[24:])), int(binary.BigEndian.Uint16(body[26:]))
 		}
@@ -302,6 +304,7 @@ func (w *boxWalk) trackBox(kind string, body []byte, base int64, t *mp4Track) {
 		const here = 1 // the flag of a reference to the file itself
 		t.outside = t.outside || len(body) < 4 || body[3]&here == 0
 	case "esds":
+		t.ascAt = base - int64(len(kind))
 		t.codecs, t.asc = "mp4a.40.2", audioConfig(append([]byte("esds"), body...)) // held to be AAC-LC by the probe
 	}
 }

@@ -48,7 +48,10 @@ func (t Tools) Probe(ctx context.Context, dir string, f pipeline.File) (pipeline
 }
 
 func (t Tools) askProbe(ctx context.Context, dir string, f pipeline.File) (pipeline.Media, error) {
-	out, err := t.probe(ctx, dir, f)
+	out, unread, err := t.probe(ctx, dir, f)
+	if err != nil && unread != "" {
+		out, err = t.probePicture(ctx, dir, f, unread)
+	}
 	if err != nil {
 		return pipeline.Media{}, err
 	}
@@ -56,6 +59,7 @@ func (t Tools) askProbe(ctx context.Context, dir string, f pipeline.File) (pipel
 	if err := json.Unmarshal(out, &p); err != nil {
 		return pipeline.Media{}, refuse(pipeline.CodeCorrupt, fmt.Errorf("ffprobe's JSON: %w", err))
 	}
+	p.nameHidden(unread)
 	if len(p.Streams) == 0 {
 		return pipeline.Media{}, refuse(pipeline.CodeCorrupt, fmt.Errorf("no streams"))
 	}
@@ -74,18 +78,17 @@ func (t Tools) askProbe(ctx context.Context, dir string, f pipeline.File) (pipel
 }
 
 // probe runs ffprobe, which opens a decoder for every stream and gives up where the list forbids one. Then it runs again and may open those,
-// for their names: they are handed the stream's headers and not one packet, because the list holds for what is decoded.
-func (t Tools) probe(ctx context.Context, dir string, f pipeline.File) ([]byte, error) {
+// for their names: they are handed the stream's headers and not one packet, because the list holds for what is decoded. unread names sound
+// that it gave up for though it is on the list.
+func (t Tools) probe(ctx context.Context, dir string, f pipeline.File) (printed []byte, unread string, err error) {
 	out, log, err := t.probeOnce(ctx, dir, f, nil)
 	if opened := refusedDecoders(log); err != nil && len(opened) > 0 && len(opened) <= maxOpened {
 		out, log, err = t.probeOnce(ctx, dir, f, opened)
 	}
 	if err != nil && ctx.Err() == nil {
-		if named := unknownSound(log); named != nil {
-			return nil, named
-		}
+		unread = unknownSound(log)
 	}
-	return out, err
+	return out, unread, err
 }
 
 func (t Tools) probeOnce(ctx context.Context, dir string, f pipeline.File, opened []string) (printed []byte, log string, err error) {

@@ -178,15 +178,14 @@ func refusedDecoders(log string) (names []string) {
 // xHE-AAC, and logs of what is not.
 var audioObjects = map[string]string{"42": "xHE-AAC", "USAC": "xHE-AAC", "39": "AAC-ELD", "23": "AAC-LD", "36": "ALS", "3": "AAC-SSR", "4": "AAC-LTP"}
 
-// unknownSound names sound that a decoder on the list does not take, nil where that was not the reason.
-func unknownSound(log string) error {
+// unknownSound names sound that a decoder on the list does not take, "" where that was not the reason.
+func unknownSound(log string) string {
 	m := noObject.FindStringSubmatch(log)
 	if m == nil {
-		return nil
+		return ""
 	}
-	name := audioObjects[m[1]+m[2]]
-	if name == "" {
-		name = "MPEG-4 audio of type " + m[1]
+	if name := audioObjects[m[1]+m[2]]; name != "" {
+		return name
 	}
-	return transcode.RefuseSound(name).In("ffmpeg.Probe")
+	return "MPEG-4-audio-" + m[1]
 }

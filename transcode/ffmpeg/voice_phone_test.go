@@ -3,6 +3,9 @@ package ffmpeg
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
+	"os"
+	"path/filepath"
 	"testing"
 )
 
@@ -71,5 +74,22 @@ func checkM4A(t *testing.T, data []byte, durationMS int64) {
 	plays := int64(binary.BigEndian.Uint32(elst[8:])) * 1000 / int64(binary.BigEndian.Uint32(mvhd[12:]))
 	if start := binary.BigEndian.Uint32(elst[12:]); start != priming || plays < durationMS-aacFrameMS || plays > durationMS+aacFrameMS {
 		t.Errorf("the edit starts at %d and plays %d ms, want %d and %d", start, plays, priming, durationMS)
+	}
+}
+
+// TestLongWaves are WAV files whose lengths have 64 bits, which recorders write by default.
+func TestLongWaves(t *testing.T) {
+	t.Parallel()
+	k := newVideoKit(t)
+	k.ffmpeg("-f", "lavfi", "-i", "sine=f=500:d=2:r=48000", "-rf64", "always", "a.wav")
+	data, err := os.ReadFile(filepath.Join(k.dir, "a.wav"))
+	if err != nil || string(data[:4]) != "RF64" {
+		t.Fatalf("%.4q, %v", data, err)
+	}
+	k.write("b.wav", append([]byte("BW64"), data[4:]...))
+	for _, name := range []string{"a.wav", "b.wav"} {
+		if part := k.mustNote(name); math.Abs(float64(part.DurationMS-2000)) > gapMS || len(part.Warnings) > 0 {
+			t.Errorf("%s: %d ms, %q", name, part.DurationMS, part.Warnings)
+		}
 	}
 }
