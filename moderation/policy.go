@@ -32,6 +32,9 @@ func (p *Policy) Ref() pipeline.PolicyRef {
 // ScansAlways reports whether media are screened even where no decision depends on it.
 func (p *Policy) ScansAlways() bool { return p.config.Scan == ScanAlways }
 
+// EvenTiming reports whether no message is announced sooner than if it had been screened.
+func (p *Policy) EvenTiming() bool { return p.config.Timing != TimingPlain }
+
 // Rows returns a copy of the table, in the order it is asked.
 func (p *Policy) Rows() []Row { return append([]Row(nil), p.rows...) }
 

@@ -30,6 +30,8 @@ type Config struct {
 	AdultSuggestive pipeline.Action `json:"adult_suggestive"`
 	// Scan is when media are looked at: needed, where some decision about the message depends on what they show, or always.
 	Scan Scan `json:"scan"`
+	// Timing is when a message is announced: even, no sooner than if it had been screened, whoever receives it, or plain, as soon as it is done.
+	Timing Timing `json:"timing"`
 	// Thresholds are used in place of the model's own, category by category.
 	Thresholds PolicyThresholds `json:"thresholds"`
 }
@@ -43,6 +45,15 @@ const (
 	ScanAlways Scan = "always"
 )
 
+// Timing says when a message is announced.
+type Timing string
+
+// The choices. An empty one is TimingEven.
+const (
+	TimingEven  Timing = "even"  // no sooner than if it had been screened, so that no clock tells a sender an age or a filter
+	TimingPlain Timing = "plain" // as soon as it is done: for deployments that serve no minors
+)
+
 // PolicyThresholds are the bounds that a policy sets; nil = the model's own.
 type PolicyThresholds struct {
 	Explicit   *Threshold `json:"explicit,omitempty"`
@@ -52,7 +63,9 @@ type PolicyThresholds struct {
 
 // DefaultConfig returns the settings the table is written with.
 func DefaultConfig() Config {
-	return Config{Schema: PolicySchema, Version: "default", TeenExplicit: pipeline.Withhold, AdultSuggestive: pipeline.Deliver, Scan: ScanNeeded}
+	return Config{
+		Schema: PolicySchema, Version: "default", TeenExplicit: pipeline.Withhold, AdultSuggestive: pipeline.Deliver, Scan: ScanNeeded, Timing: TimingEven,
+	}
 }
 
 // DecodeConfig reads one set of settings from JSON, strictly: a key nobody knows, or a value of the wrong type, is an error that names it.
@@ -89,6 +102,9 @@ func (c Config) Validate() error {
 	}
 	if c.Scan != "" && c.Scan != ScanNeeded && c.Scan != ScanAlways {
 		wrong = append(wrong, fmt.Errorf("policy: scan: want needed or always, got %q", c.Scan))
+	}
+	if c.Timing != "" && c.Timing != TimingEven && c.Timing != TimingPlain {
+		wrong = append(wrong, fmt.Errorf("policy: timing: want even or plain, got %q", c.Timing))
 	}
 	return errors.Join(append(wrong, c.Thresholds.validate())...)
 }
@@ -129,11 +145,12 @@ func (t PolicyThresholds) Over(model Thresholds) Thresholds {
 }
 
 // Digest is "sha256:" and the digest of the settings' JSON: the same settings have the same digest, wherever they were read from, and in
-// the versions that had no Scan, too.
+// the versions that had no Scan, too. Timing decides nothing about anybody and is not in it.
 func (c Config) Digest() string {
 	named := struct {
 		Config
-		Scan Scan `json:"scan,omitempty"`
+		Scan   Scan   `json:"scan,omitempty"`
+		Timing Timing `json:"timing,omitempty"`
 	}{Config: c}
 	if c.Scan == ScanAlways {
 		named.Scan = c.Scan

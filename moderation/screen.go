@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -87,6 +88,41 @@ func (s *Screener) Model() pipeline.ModelRef { return s.manifest.Ref() }
 
 // Side is the side of the model's input, pixels.
 func (s *Screener) Side() int { return s.manifest.Input.Size }
+
+// Pictures counts the regions of every sample.
+func (s *Screener) Pictures(in pipeline.ScreenInput) int {
+	pictures := 0
+	for _, sample := range in.Samples {
+		pictures += len(screen.Regions(sample.Width, sample.Height))
+	}
+	return pictures
+}
+
+// Most sums up what a part's full files may need.
+func (s *Screener) Most(p pipeline.Part) int {
+	most := 0
+	for _, r := range p.Renditions {
+		if r.Class == pipeline.ClassFull {
+			most += s.mostOf(r)
+		}
+	}
+	return most
+}
+
+// spriteCell is the smallest area that one cell of a scrub sprite is taken to have, pixels.
+const spriteCell = 96 * 54
+
+func (s *Screener) mostOf(r pipeline.Rendition) int {
+	switch {
+	case r.MIME == "video/mp4":
+		return screen.MostOfVideo(r.Width, r.Height, r.FramesAtMost(), s.Side())
+	case !strings.HasPrefix(r.MIME, "image/"):
+		return 0
+	case r.Name == "sprite":
+		return screen.MostOfStill(r.Width, r.Height, s.Side()) + 3*(r.Width*r.Height/spriteCell)
+	}
+	return screen.MostOfStill(r.Width, r.Height, s.Side())
+}
 
 // Screen scores every region of every sample and sums the scores up.
 func (s *Screener) Screen(ctx context.Context, ws *pipeline.Workspace, in pipeline.ScreenInput) (pipeline.Facts, error) {
@@ -298,6 +334,12 @@ func (u *Unavailable) Screen(context.Context, *pipeline.Workspace, pipeline.Scre
 // Side is 0: nothing is scored.
 func (u *Unavailable) Side() int { return 0 }
 
+// Pictures is 0.
+func (u *Unavailable) Pictures(pipeline.ScreenInput) int { return 0 }
+
+// Most is 0.
+func (u *Unavailable) Most(pipeline.Part) int { return 0 }
+
 // Model is the zero ModelRef.
 func (u *Unavailable) Model() pipeline.ModelRef { return pipeline.ModelRef{} }
 
@@ -313,6 +355,12 @@ func (Off) Screen(context.Context, *pipeline.Workspace, pipeline.ScreenInput) (p
 
 // Side is 0: nothing is scored.
 func (Off) Side() int { return 0 }
+
+// Pictures is 0.
+func (Off) Pictures(pipeline.ScreenInput) int { return 0 }
+
+// Most is 0.
+func (Off) Most(pipeline.Part) int { return 0 }
 
 // Model is the zero ModelRef.
 func (Off) Model() pipeline.ModelRef { return pipeline.ModelRef{} }

@@ -12,7 +12,7 @@ const ReasonNotRendered = "not_rendered"
 // glance looks at the key frames of a video where they may decide it for everybody, and then ends the item before its render, which costs
 // a hundred times as much. Whatever goes wrong here is for the render and the full scan to tell.
 func (it *itemRun) glance(ctx context.Context) error {
-	if it.kind() != KindVideo || it.media.Animated || it.mildest(certainlyExplicit()).Severity() < Withhold.Severity() {
+	if it.kind() != KindVideo || it.media.Animated || !it.endsEarly(certainlyExplicit()) {
 		return nil
 	}
 	samples, err := it.proc.KeyFrames(ctx, it.file, it.plan)

@@ -11,7 +11,24 @@ import (
 )
 
 // items processes every item and returns the parts in the order of the items.
-func (r *run) items(ctx context.Context) ([]Part, error) { return r.eachItem(ctx, r.item) }
+func (r *run) items(ctx context.Context) ([]Part, error) {
+	if !r.even() {
+		return r.eachItem(ctx, r.item)
+	}
+	blur, err := r.blur(ctx)
+	if err != nil {
+		return nil, err
+	}
+	begun, spans := r.Now(), make([]time.Duration, len(r.job.Items))
+	parts, err := r.eachItem(ctx, func(ctx context.Context, it *itemRun) (Part, error) {
+		since := r.Now()
+		part, err := r.item(ctx, it)
+		spans[it.index] = it.span(r.Now().Sub(since), blur)
+		return part, err
+	})
+	r.due = begun.Add(min(longestHold, makespan(spans, r.cfg.ItemsAtOnce)))
+	return parts, err
+}
 
 // eachItem does something with every item, with a bound, and returns the parts in the order of the items. All items run to their end even
 // when one meets trouble, so that the next attempt finds their records.
@@ -120,16 +137,18 @@ type itemRun struct {
 	// original is the SHA-256 that the source must have, "" = not known yet: a message that is made again is made of what was sent.
 	original string
 
-	stage    string    // the stage it is in, or ended in
-	begun    time.Time // when that stage began
-	file     File      // after fetch
-	media    Media     // after identify
-	plan     Plan      // after plan
-	degraded []string  // after plan: optional work that there is no time for
-	rendered *Rendered // after render
-	facts    Facts     // after screen
-	recalled bool      // an earlier run had done it all
-	done     bool      // no further stage is needed
+	stage    string        // the stage it is in, or ended in
+	begun    time.Time     // when that stage began
+	file     File          // after fetch
+	media    Media         // after identify
+	plan     Plan          // after plan
+	degraded []string      // after plan: optional work that there is no time for
+	rendered *Rendered     // after render
+	facts    Facts         // after screen
+	look     time.Duration // how long a look at its files takes at most
+	looked   time.Duration // how long its files were looked at
+	recalled bool          // an earlier run had done it all
+	done     bool          // no further stage is needed
 
 	refusedBefore bool // by an earlier attempt
 	part          Part // after store
@@ -151,6 +170,9 @@ func (it *itemRun) stages(ctx context.Context) (err error) {
 		}
 		it.stage, it.begun = s.name, it.Now()
 		it.report(0)
+		if s.name == stageScreen && it.kind() != KindVoice {
+			it.hush()
+		}
 		if err := it.observed(ctx, s); err != nil {
 			return err
 		}
@@ -181,8 +203,15 @@ func AsErrorIn(op string, err error) error {
 	return AsError(err).In(op)
 }
 
+// hush ends the progress of the whole message: from the first look on, how fast things go would tell whether there is one.
+func (it *itemRun) hush() {
+	if it.even() {
+		it.quiet.Store(true)
+	}
+}
+
 func (it *itemRun) report(percent float64) {
-	if it.opts.Progress != nil {
+	if it.opts.Progress != nil && !it.quiet.Load() {
 		it.opts.Progress(Progress{ItemID: it.item.ID, Index: it.index, Stage: it.stage, Percent: percent, EtaMS: etaMS(it.Now().Sub(it.begun), percent)})
 	}
 }

@@ -60,6 +60,9 @@ func notNeeded() Facts { return Facts{Status: NotNeeded, Level: LevelUnknown} }
 
 // needed reports whether an item of this kind must be screened for the people that the run knows of.
 func (r *run) needed(kind Kind) bool {
+	if r.forNobody {
+		return false
+	}
 	if r.screenAll && kind != KindVoice {
 		return true
 	}
@@ -113,6 +116,8 @@ func (r *run) forget(parts []Part) []Part {
 
 // screenStored finds what the stored renditions of a part show. The item's own workspace files are gone afterwards.
 func (it *itemRun) screenStored(ctx context.Context, p Part) (Facts, error) {
+	begun := it.Now()
+	defer func() { it.looked += it.Now().Sub(begun) }()
 	own := *it
 	defer own.tidy()
 	own.tidy()

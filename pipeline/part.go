@@ -23,21 +23,24 @@ const (
 // Manifest is the result of one job: the message's parts and what each recipient may see of them.
 // Putting it into the store commits the job.
 type Manifest struct {
-	Schema         string     `json:"schema"`
-	JobID          string     `json:"job_id"`
-	MessageID      string     `json:"message_id"`
-	ConversationID string     `json:"conversation_id"`
-	SenderID       string     `json:"sender_id"`
-	Status         Status     `json:"status"`
-	Error          *Failure   `json:"error"`
-	CreatedAt      time.Time  `json:"created_at"`  // when the worker took the job, UTC
-	FinishedAt     time.Time  `json:"finished_at"` // UTC
-	Pipeline       Version    `json:"pipeline"`
-	Revision       *Revision  `json:"revision,omitempty"` // absent of the first manifest
-	Caption        string     `json:"caption"`
-	Parts          []Part     `json:"parts"`
-	Deliveries     []Delivery `json:"deliveries"`
-	SenderNotices  []Notice   `json:"sender_notices"`
+	Schema         string    `json:"schema"`
+	JobID          string    `json:"job_id"`
+	MessageID      string    `json:"message_id"`
+	ConversationID string    `json:"conversation_id"`
+	SenderID       string    `json:"sender_id"`
+	Status         Status    `json:"status"`
+	Error          *Failure  `json:"error"`
+	CreatedAt      time.Time `json:"created_at"`  // when the worker took the job, UTC
+	FinishedAt     time.Time `json:"finished_at"` // UTC
+	// NotBefore is when the message may be announced, and shown to anybody, at the earliest; absent where that was at once. A finished_at that
+	// is later than the work's end says the same, so that no time in a manifest tells whether media were looked at.
+	NotBefore     *time.Time `json:"not_before,omitempty"`
+	Pipeline      Version    `json:"pipeline"`
+	Revision      *Revision  `json:"revision,omitempty"` // absent of the first manifest
+	Caption       string     `json:"caption"`
+	Parts         []Part     `json:"parts"`
+	Deliveries    []Delivery `json:"deliveries"`
+	SenderNotices []Notice   `json:"sender_notices"`
 }
 
 // Version says which code, profile and policy made the parts.
@@ -116,6 +119,7 @@ type Rendition struct {
 	Width      int    `json:"width,omitempty"`
 	Height     int    `json:"height,omitempty"`
 	DurationMS int64  `json:"duration_ms,omitempty"`
+	Frames     int    `json:"frames,omitempty"`  // of a video
 	Bitrate    int64  `json:"bitrate,omitempty"` // bit/s, mean
 	Default    bool   `json:"default,omitempty"` // the one that plays everywhere
 }

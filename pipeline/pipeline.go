@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -58,7 +59,7 @@ func (c Config) Validate() error {
 	return errors.Join(wrong...)
 }
 
-// Deps is what Run works with. All fields are needed but Audience, Secret, AuditKey, Suspects and Observer.
+// Deps is what Run works with. All fields are needed but Audience, Secret, AuditKey, Suspects, Paces and Observer.
 type Deps struct {
 	Sources    SourceStore
 	Store      Store
@@ -71,6 +72,7 @@ type Deps struct {
 	Log        *slog.Logger
 	Now        func() time.Time
 	Suspects   Suspects // nil = nothing is remembered
+	Paces      Paces    // nil = nobody waits for what is made, and nothing is held back whatever the policy says
 	Observer   Observer // nil = nobody is told
 }
 
@@ -166,6 +168,10 @@ type run struct {
 	rulings []ruling    // what was decided last, for the audit
 	// screenAll: this run screens even where no decision of the job's audience depends on it.
 	screenAll bool
+	// forNobody: the message is refused for its recipients, and made so that its sender cannot tell by the clock. Nobody looks at it.
+	forNobody bool
+	quiet     atomic.Bool // no more progress is reported
+	due       time.Time   // when the message may be announced, zero = at once
 }
 
 // attempt makes the manifest and commits it.
@@ -177,6 +183,7 @@ func (r *run) attempt(ctx context.Context) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, err
 	}
+	r.hold(&m)
 	ctx = context.WithoutCancel(ctx)
 	if err := r.record(ctx, &m); err != nil {
 		return Manifest{}, err
@@ -205,14 +212,16 @@ func (r *run) logJob(m Manifest) {
 	}
 	r.Log.Info("job done", slog.String("job_id", m.JobID), slog.String("message_id", m.MessageID), slog.String("status", string(m.Status)),
 		slog.Any("codes", codes), slog.Int("items", len(r.job.Items)), slog.Int("recipients", len(r.job.Recipients)),
-		slog.Int64("source_bytes", in), slog.Int64("rendition_bytes", out), slog.Int64("duration_ms", m.FinishedAt.Sub(m.CreatedAt).Milliseconds()))
+		slog.Int64("source_bytes", in), slog.Int64("rendition_bytes", out), slog.Int64("duration_ms", m.FinishedAt.Sub(m.CreatedAt).Milliseconds()), slog.Bool("held", m.NotBefore != nil))
 }
 
 // manifest does the work of Run between the look for an old manifest and the commit of the new one.
 func (r *run) manifest(ctx context.Context) (Manifest, error) {
-	if refusal := r.refuse(); refusal != nil {
+	refusal := r.refuse()
+	if refusal != nil && !r.madeAnyway(refusal) {
 		return r.rejected(refusal), nil
 	}
+	r.forNobody = refusal != nil
 	if at := r.job.ExpiresAt; at != nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadlineCause(ctx, *at, errExpired)
@@ -225,7 +234,10 @@ func (r *run) manifest(ctx context.Context) (Manifest, error) {
 	if err != nil || errors.Is(context.Cause(ctx), errExpired) {
 		return r.unlessGivenUp(ctx, err)
 	}
-	if refusal := r.gate(); refusal != nil { // the audience may be another one by now
+	if refusal == nil {
+		refusal = r.gate() // the audience may be another one by now
+	}
+	if refusal != nil {
 		return r.rejected(refusal), nil
 	}
 	if parts, err = r.screenLate(ctx, parts); err != nil {

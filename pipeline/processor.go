@@ -111,6 +111,10 @@ type Moderator interface {
 	Model() ModelRef
 	// Side is the side of the model's square input, pixels; 0 = it scores nothing, and nothing needs to be read back for it.
 	Side() int
+	// Pictures is how many pictures Screen scores of in.
+	Pictures(in ScreenInput) int
+	// Most is how many pictures Screen would score of a part's files at most, by their sizes and numbers of frames alone.
+	Most(p Part) int
 }
 
 // Policy decides who may see what. It is pure: no I/O, no clock, no randomness.
@@ -121,6 +125,8 @@ type Policy interface {
 	Decide(f Facts, kind Kind, s Sender, r Recipient) Decision
 	// ScansAlways reports whether media are screened even where no decision depends on it.
 	ScansAlways() bool
+	// EvenTiming reports whether a message is announced no sooner than if it had been screened, whoever receives it.
+	EvenTiming() bool
 	// SenderNotices says what the sender is told of the deliveries: the same words for every reason.
 	SenderNotices(deliveries []Delivery) []Notice
 	// Ref names the settings it decides by.

@@ -14,7 +14,9 @@ func (it *itemRun) screen(ctx context.Context) error {
 	if it.kind() == KindVoice {
 		return it.refusedToAll()
 	}
-	needed := it.needed(it.kind())
+	needed, begun := it.needed(it.kind()), it.Now()
+	it.look = it.longestLook(ctx, it.rendered.Part)
+	defer func() { it.looked += it.Now().Sub(begun) }()
 	back, err := it.readBack(ctx, it.rendered.Part, true, needed)
 	if err != nil {
 		return err
@@ -26,12 +28,15 @@ func (it *itemRun) screen(ctx context.Context) error {
 		it.facts = notNeeded()
 		return nil
 	}
+	read := it.Now()
 	facts, err := it.judge(ctx, back.Screen)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	it.facts = facts
-	if err != nil {
+	if err == nil {
+		it.learn(ctx, it.rendered.Part, back.Screen, read.Sub(begun), it.Now().Sub(read))
+	} else {
 		it.Log.Warn("scan", "job_id", it.job.JobID, "item_id", it.item.ID, "error", err)
 	}
 	return it.refusedToAll()

@@ -45,6 +45,10 @@ func (it *itemRun) recall(ctx context.Context) error {
 		return nil
 	}
 	it.media.Kind = part.Kind
+	it.look = it.longestLook(ctx, part)
+	if part.Kind != KindVoice {
+		it.hush()
+	}
 	source := it.file
 	if ok, err := it.recallFacts(ctx, &part); err != nil || !ok {
 		it.media.Kind = ""

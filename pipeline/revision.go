@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // What is kept of a job, beside its manifest:
@@ -59,9 +60,18 @@ func (m Manifest) Number() int {
 	return m.Revision.Number
 }
 
-// Current returns the manifest of a job that is in force: the one of the highest number. Of a job that has not ended it is an error
-// that wraps ErrNotExist.
+// Current returns the manifest of a job that is in force: the one of the highest number. Of a job that has not ended, or is not to be
+// announced yet, it is an error that wraps ErrNotExist.
 func Current(ctx context.Context, s Store, jobID string) (Manifest, error) {
+	m, err := Latest(ctx, s, jobID)
+	if err == nil && m.Held(time.Now()) {
+		return Manifest{}, fmt.Errorf("%w: the message of %s is announced at %s", ErrNotExist, jobID, m.NotBefore)
+	}
+	return m, err
+}
+
+// Latest is Current for whoever shows nothing of it to anybody: a manifest that is not to be announced yet is returned, too.
+func Latest(ctx context.Context, s Store, jobID string) (Manifest, error) {
 	if err := validateID("job_id", jobID); err != nil {
 		return Manifest{}, err
 	}

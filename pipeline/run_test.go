@@ -75,6 +75,19 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
+// cfgItemsAtOnce makes r anew with another number of items at the same time.
+func (r *rig) cfgItemsAtOnce(t *testing.T, n int) {
+	t.Helper()
+	p, err := pipeline.New(pipeline.Config{
+		Scratch: r.scratch, ItemsAtOnce: n, Version: "test", Profile: "sha256:00", Engine: "1",
+		MaxBytes: pipeline.ByteCaps{Voice: 100, Photo: 100, Video: 100},
+	}, r.Deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Pipeline = p
+}
+
 func (r *rig) upload(t *testing.T, key, text string) {
 	t.Helper()
 	r.uploadBytes(t, key, pipelinetest.JPEG(text))

@@ -20,6 +20,7 @@ type stage struct {
 const (
 	stageVet    = "vet"    // may refuse what was never decoded
 	stageRecall = "recall" // may find that all is done
+	stageScreen = "screen" // looks, or not
 	stageStore  = "store"
 )
 
@@ -35,7 +36,7 @@ func itemStages() []stage {
 		{"glance", (*itemRun).glance},     // key frames, where they may spare the render
 		{"render", (*itemRun).render},     // the one decode
 		{"verify", (*itemRun).verify},     // every rendition probed again, by an engine that never saw the source
-		{"screen", (*itemRun).screen},     // the renditions decoded again, and what they show
+		{stageScreen, (*itemRun).screen},  // the renditions decoded again, and what they show
 		{stageStore, (*itemRun).store},    // renditions under their digests, then the record
 	}
 }
@@ -175,6 +176,9 @@ func (it *itemRun) render(ctx context.Context) (err error) {
 }
 
 func (it *itemRun) refusedToAll() error {
+	if it.forNobody {
+		return nil
+	}
 	var reason string
 	for _, rec := range it.served {
 		d := it.Policy.Decide(it.facts, it.kind(), it.job.Sender, rec)

@@ -85,7 +85,7 @@ func (c *Client) submit(ctx context.Context, job pipeline.Job, class Class) (Rec
 		asynq.MaxRetry(c.cfg.Attempts+spareRetries), asynq.Timeout(admitWithin+c.cfg.Timeouts.of(class)+commitGrace), asynq.Retention(c.cfg.Retention))
 	if errors.Is(err, asynq.ErrTaskIDConflict) {
 		receipt.Existed = true
-		receipt.State, err = c.stateOf(class, job.JobID)
+		receipt.State, err = c.stateOf(ctx, class, job.JobID)
 	}
 	if err != nil {
 		return Receipt{}, fmt.Errorf("submit: %w", err)
@@ -146,11 +146,20 @@ func (c *Client) reserve(ctx context.Context, job pipeline.Job, class Class, pay
 	return nil
 }
 
-// stateOf asks for one task. A conflict with a task that is gone by now was with one that has just been deleted.
-func (c *Client) stateOf(class Class, jobID string) (State, error) {
+// stateOf asks for one task. A conflict with a task that is gone by now was with one that has just been deleted. One whose event is held is
+// not done.
+func (c *Client) stateOf(ctx context.Context, class Class, jobID string) (State, error) {
 	info, err := c.look.GetTaskInfo(string(class), jobID)
 	if err != nil {
 		return "", err
 	}
-	return stateNames[info.State], nil
+	state := stateNames[info.State]
+	if state != Done {
+		return state, nil
+	}
+	until, err := c.heldUntil(ctx, class, jobID)
+	if err == nil && time.Now().Before(until) {
+		state = Running
+	}
+	return state, err
 }

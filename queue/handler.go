@@ -33,6 +33,7 @@ type handler struct {
 	runner    Runner
 	admission *admission
 	waits     *seldom
+	held      *releaser
 	stop      context.Context // ends when running jobs must be handed back
 	running   *sync.WaitGroup
 }
@@ -155,6 +156,7 @@ func (a *attempt) announce(ctx context.Context, m pipeline.Manifest) error {
 	if answer == stale {
 		return errStale
 	}
+	a.held.soon()
 	a.recent.add(announcedJob{class: a.class, id: a.job.JobID, jobID: m.JobID, number: m.Number()})
 	return nil
 }

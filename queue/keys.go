@@ -1,6 +1,10 @@
 package queue
 
-import "time"
+import (
+	"time"
+
+	"github.com/ninefold/ninefold/pipeline"
+)
 
 // keyPrefix is before every key of ours; asynq's begin with "asynq:".
 const keyPrefix = "ninefold:"
@@ -18,6 +22,12 @@ func runKey(class Class, jobID string) string {
 // outboxKey is the stream of events that were committed and are not yet on the parts queue.
 func outboxKey(class Class) string { return keyPrefix + "{" + string(class) + "}:outbox" }
 
+// heldKey is the set of events that are not to be announced yet, by when they are, Unix milliseconds of Redis's clock; heldEventsKey holds
+// them by their ids.
+func heldKey(class Class) string { return keyPrefix + "{" + string(class) + "}:held" }
+
+func heldEventsKey(class Class) string { return heldKey(class) + ":events" }
+
 // presenceKey exists while a worker lives.
 func presenceKey(worker string) string { return keyPrefix + "worker:" + worker }
 
@@ -26,6 +36,9 @@ func reclaimKey(class Class) string { return keyPrefix + "reclaim:" + string(cla
 
 // crashKey counts the engines that a content has crashed.
 func crashKey(sha256 string) string { return keyPrefix + "crashes:" + sha256 }
+
+// paceKey is the list of what one step of a look has taken lately: its work and the microseconds.
+func paceKey(s pipeline.Step) string { return keyPrefix + "pace:" + string(s) }
 
 // knownKey is there for as long as Redis keeps what it is given; its value is another one after every loss. A Redis without it is new, or
 // has lost everything.

@@ -17,7 +17,8 @@ const (
 	fieldOpen  = "open"  // attempts in a row that began and were never heard of again
 	fieldOwner = "owner" // worker of the latest attempt
 	fieldSince = "since" // when the first attempt began, Unix milliseconds
-	fieldEvent = "event" // the manifest's status, once the job's one event is in the outbox
+	fieldEvent = "event" // the manifest's status, once the job's one event is in the outbox, or is held
+	fieldUntil = "until" // of an event that was held: when it is announced, Unix milliseconds of Redis's clock
 )
 
 // ledger keeps the books of attempts. Every entry is one script, so that of two live attempts at one job the later one counts.
@@ -71,7 +72,8 @@ const (
 )
 
 // announceScript is the commit of the event: fence, one result a job, outbox, in one step. A fence that Redis has lost is no reason to
-// refuse: only a larger one is.
+// refuse: only a larger one is. An event that is to wait is held.
+// KEYS: run, outbox, held, held events. ARGV: fence, status, event's id, event, seconds that the books are kept, milliseconds to wait.
 var announceScript = redis.NewScript(`
 local known = redis.call('HMGET', KEYS[1], 'fence', 'event')
 if tonumber(known[1] or '0') > tonumber(ARGV[1]) then
@@ -83,17 +85,34 @@ end
 if not known[1] then
   redis.call('EXPIRE', KEYS[1], ARGV[5])
 end
-redis.call('XADD', KEYS[2], '*', 'id', ARGV[3], 'event', ARGV[4])
+local wait = tonumber(ARGV[6])
+if wait > 0 then
+  local time = redis.call('TIME')
+  local due = time[1] * 1000 + math.floor(time[2] / 1000) + wait
+  redis.call('HSET', KEYS[1], 'until', string.format('%.0f', due))
+  redis.call('HSET', KEYS[4], ARGV[3], ARGV[4])
+  redis.call('ZADD', KEYS[3], due, ARGV[3])
+else
+  redis.call('XADD', KEYS[2], '*', 'id', ARGV[3], 'event', ARGV[4])
+end
 return 1
 `)
 
 func (l *ledger) announce(ctx context.Context, class Class, jobID string, fence int64, m pipeline.Manifest, event []byte) (int64, error) {
-	keys := []string{runKey(class, jobID), outboxKey(class)}
-	got, err := announceScript.Run(ctx, l.rdb, keys, fence, string(m.Status), eventID(m), event, int(l.ttl.Seconds())).Int64()
+	keys := []string{runKey(class, jobID), outboxKey(class), heldKey(class), heldEventsKey(class)}
+	got, err := announceScript.Run(ctx, l.rdb, keys, fence, string(m.Status), eventID(m), event, int(l.ttl.Seconds()), holdFor(m).Milliseconds()).Int64()
 	if err != nil {
 		return 0, errors.Join(errRedis, fmt.Errorf("announce: %w", err))
 	}
 	return got, nil
+}
+
+// holdFor is how long from now the event of m waits.
+func holdFor(m pipeline.Manifest) time.Duration {
+	if now := time.Now(); m.Held(now) {
+		return m.NotBefore.Sub(now) + heldBeyond
+	}
+	return 0
 }
 
 var endScript = redis.NewScript(`

@@ -26,6 +26,9 @@ import (
 
 // TestMain lets more tests run at once than there are cores: what they do most is wait for their own servers.
 func TestMain(m *testing.M) {
+	if url := os.Getenv(holderEnv); url != "" {
+		beHolder(url, os.Getenv(holderEnv+"_STORE"))
+	}
 	flag.Parse()
 	if err := flag.Set("test.parallel", "6"); err != nil {
 		panic(err)

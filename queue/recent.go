@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -121,20 +120,27 @@ func summarize(class Class, t *asynq.TaskInfo) Summary {
 	return s
 }
 
-// addStatuses asks what came of the Done jobs, in one round trip. One whose books are gone keeps no status.
+// addStatuses asks what came of the Done jobs, in one round trip. One whose books are gone keeps no status; one whose event is held is not
+// done yet.
 func (c *Client) addStatuses(ctx context.Context, jobs []Summary) error {
-	found := make([]*redis.StringCmd, len(jobs))
+	found := make([]*redis.SliceCmd, len(jobs))
 	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, job := range jobs {
-			found[i] = p.HGet(ctx, runKey(job.Class, job.JobID), fieldEvent)
+			found[i] = p.HMGet(ctx, runKey(job.Class, job.JobID), fieldEvent, fieldUntil)
 		}
 		return nil
 	})
-	if err != nil && !errors.Is(err, redis.Nil) {
+	if err != nil {
 		return fmt.Errorf("recent: %w", err)
 	}
-	for i, status := range found {
-		jobs[i].Status = pipeline.Status(status.Val())
+	for i := range jobs {
+		known := found[i].Val()
+		if until, _ := known[1].(string); jobs[i].State == Done && time.Now().Before(parseUntil(until)) {
+			jobs[i].State, jobs[i].At = Running, nil
+			continue
+		}
+		status, _ := known[0].(string)
+		jobs[i].Status = pipeline.Status(status)
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ type Server struct {
 	dead      *quarantine
 	admission *admission
 	outage    *outage
+	held      *releaser
 	waits     seldom                   // attempts that wait for what is away
 	servers   map[string]*asynq.Server // by queue
 	handlers  map[string]asynq.Handler
@@ -55,6 +56,7 @@ func NewServer(cfg Config, runner Runner) (*Server, error) {
 		servers: map[string]*asynq.Server{}, handlers: map[string]asynq.Handler{}, retire: func() {},
 	}
 	s.books = &ledger{rdb: own, worker: s.worker, ttl: cfg.noteTTL()}
+	s.held = newReleaser(own, cfg.log())
 	s.outage = &outage{log: cfg.log(), ping: func(ctx context.Context) error { return own.Ping(ctx).Err() }}
 	s.stop, s.abort = context.WithCancel(context.Background())
 	if err := s.addQueues(); err != nil {
@@ -138,6 +140,7 @@ func (s *Server) startHelpers() {
 		r := &relay{rdb: s.own, class: class, worker: s.worker, publish: events.publish, log: s.cfg.log().With("class", string(class))}
 		s.helpers.Go(func() { r.run(ctx) })
 	}
+	s.helpers.Go(func() { s.held.run(ctx) })
 	p := &presence{rdb: s.own, worker: s.worker, log: s.cfg.log(), forget: s.cfg.Embedded}
 	s.helpers.Go(func() { p.run(ctx, func() { s.announceAgain(ctx) }) })
 	s.helpers.Go(func() { s.outage.run(ctx) })
@@ -147,7 +150,7 @@ func (s *Server) startHelpers() {
 func (s *Server) handler(class Class) *handler {
 	return &handler{
 		cfg: s.cfg, class: class, rdb: s.own, books: s.books, recent: s.recent, dead: s.dead, runner: s.runner, admission: s.admission, waits: &s.waits,
-		stop: s.stop, running: &s.running,
+		held: s.held, stop: s.stop, running: &s.running,
 	}
 }
 

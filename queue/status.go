@@ -9,10 +9,12 @@ import (
 	"iter"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/ninefold/ninefold/pipeline"
 )
@@ -71,7 +73,7 @@ func (c *Client) Status(ctx context.Context, jobID string) (Status, error) {
 	}
 	if s.State == Done {
 		s.LastError = "" // of an attempt that was made good
-		err = c.result(&s, info.CompletedAt)
+		err = c.result(ctx, &s, info.CompletedAt)
 	}
 	return s, err
 }
@@ -79,15 +81,16 @@ func (c *Client) Status(ctx context.Context, jobID string) (Status, error) {
 // announceWithin is how long after a job's end its event is expected on the parts queue, whatever died meanwhile.
 const announceWithin = 4 * relayWithin
 
-// result fills in the manifest, which is kept once: in the event. A job whose event is still in the outbox is not done yet.
-func (c *Client) result(s *Status, completed time.Time) error {
+// result fills in the manifest, which is kept once: in the event. A job whose event is still held, or in the outbox, is not done yet.
+func (c *Client) result(ctx context.Context, s *Status, completed time.Time) error {
 	info, err := c.look.GetTaskInfo(EventQueue, EventID(s.JobID))
 	switch {
 	case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
-		if time.Since(completed) < announceWithin {
+		until, err := c.heldUntil(ctx, s.Class, s.JobID)
+		if err == nil && time.Since(later(completed, until)) < announceWithin {
 			s.State = Running
 		}
-		return nil
+		return err
 	case err != nil:
 		return fmt.Errorf("status: %w", err)
 	}
@@ -97,6 +100,34 @@ func (c *Client) result(s *Status, completed time.Time) error {
 	}
 	s.Manifest = &e.Manifest
 	return nil
+}
+
+// heldUntil is when the event of a job is announced, or was; zero where it was not held.
+func (c *Client) heldUntil(ctx context.Context, class Class, jobID string) (time.Time, error) {
+	until, err := c.rdb.HGet(ctx, runKey(class, jobID), fieldUntil).Result()
+	if errors.Is(err, redis.Nil) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("status: %w", err)
+	}
+	return parseUntil(until), nil
+}
+
+// parseUntil reads fieldUntil; where there is none it is zero.
+func parseUntil(text string) time.Time {
+	ms, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // find looks where the job was noted to be, or everywhere where there is no note.

@@ -66,6 +66,12 @@ func (c *workerCmd) work(a *app, svc *service, watchers *watchers, store, source
 	}
 	defer suspects.Close()
 	svc.pipeline.Suspects = suspects
+	paces, err := queue.NewPaces(cfg)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	defer paces.Close()
+	svc.pipeline.Paces = paces
 	server, err := queue.NewServer(cfg, svc.pipeline)
 	if err != nil {
 		return &exitError{exitUsage, err}

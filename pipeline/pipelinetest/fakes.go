@@ -263,6 +263,19 @@ func (m *Moderator) Screen(_ context.Context, _ *pipeline.Workspace, in pipeline
 // Side asks for samples.
 func (m *Moderator) Side() int { return 1 }
 
+// Pictures is one a sample.
+func (m *Moderator) Pictures(in pipeline.ScreenInput) int { return len(in.Samples) }
+
+// Most is one picture a file that shows the media.
+func (m *Moderator) Most(p pipeline.Part) (most int) {
+	for _, r := range p.Renditions {
+		if r.Class == pipeline.ClassFull {
+			most++
+		}
+	}
+	return most
+}
+
 // Model names the model of Facts.
 func (m *Moderator) Model() pipeline.ModelRef {
 	if m.Facts.Model == nil {

@@ -189,7 +189,7 @@ func checkRendition(r pipeline.Rendition, out string) error {
 	if !known || r.Class != class || r.Key != "" {
 		return crashed("render answered rendition %.40q of class %.40q and type %.40q", r.Name, r.Class, r.MIME)
 	}
-	if !ours(r.Path, out) || r.Width < 0 || r.Height < 0 || r.Width > maxSide || r.Height > maxSide {
+	if !ours(r.Path, out) || r.Width < 0 || r.Height < 0 || r.Frames < 0 || r.Width > maxSide || r.Height > maxSide {
 		return crashed("render answered a rendition outside its directory or size")
 	}
 	return nil

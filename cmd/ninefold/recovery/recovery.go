@@ -145,7 +145,7 @@ func (r *runner) one(ctx context.Context, f found, known queue.Known) error {
 }
 
 func (r *runner) announce(ctx context.Context, jobID string) error {
-	m, err := pipeline.Current(ctx, r.Store, jobID)
+	m, err := pipeline.Latest(ctx, r.Store, jobID)
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func FindUnused(ctx context.Context, store pipeline.Store, j *Journal) (*Unused,
 // stillUsed takes out of dropped what a manifest in force names.
 func stillUsed(ctx context.Context, store pipeline.Store, dropped map[string]bool) error {
 	return listing{store: store}.each(ctx, "", func(msg message) error {
-		m, err := pipeline.Current(ctx, store, msg.jobID)
+		m, err := pipeline.Latest(ctx, store, msg.jobID)
 		if errors.Is(err, pipeline.ErrNotExist) {
 			return nil
 		}
