@@ -16,12 +16,12 @@ func TestConfigValidate(t *testing.T) {
 	bad := Threshold{Low: 0.5, High: 0.4}
 	err := Config{
 		Version: "a b", TeenExplicit: pipeline.BlurReveal, AdultSuggestive: pipeline.Withhold,
-		Scan: "sometimes", Thresholds: PolicyThresholds{Explicit: &bad, Drawn: &Threshold{Low: 0.5, High: 1}, Suggestive: &Threshold{}},
+		Scan: "sometimes", Timing: "odd", Thresholds: PolicyThresholds{Explicit: &bad, Drawn: &Threshold{Low: 0.5, High: 1}, Suggestive: &Threshold{}},
 	}.Validate()
 	if err == nil {
-		t.Fatal("eight wrong settings passed")
+		t.Fatal("nine wrong settings passed")
 	}
-	for _, setting := range []string{"schema", "version", "teen_explicit", "adult_suggestive", "scan", "thresholds.explicit", "thresholds.drawn", "thresholds.suggestive"} {
+	for _, setting := range []string{"schema", "version", "teen_explicit", "adult_suggestive", "scan", "timing", "thresholds.explicit", "thresholds.drawn", "thresholds.suggestive"} {
 		if !strings.Contains(err.Error(), "policy: "+setting) {
 			t.Errorf("%q does not name %s", err, setting)
 		}
@@ -98,6 +98,20 @@ func TestDigest(t *testing.T) {
 			t.Errorf("%+v and %+v have one digest", c, other)
 		}
 		seen[c.Digest()] = c
+	}
+	plain := DefaultConfig()
+	plain.Timing = TimingPlain
+	if plain.Digest() != DefaultConfig().Digest() {
+		t.Error("when a message is announced changes no decision, and the digest is another")
+	}
+	for text, even := range map[string]bool{``: true, `, "timing": "even"`: true, `, "timing": "plain"`: false} {
+		c, err := DecodeConfig([]byte(`{"schema": "ninefold.policy/1", "version": "x"` + text + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p, err := NewPolicy(c); err != nil || p.EvenTiming() != even {
+			t.Errorf("%q: even %v (%v)", text, !even, err)
+		}
 	}
 	read, err := DecodeConfig([]byte(`{"version": "default", "adult_suggestive": "deliver", "schema": "ninefold.policy/1"}`))
 	if err != nil || read.Digest() != DefaultConfig().Digest() {

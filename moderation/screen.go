@@ -89,6 +89,24 @@ func (s *Screener) Model() pipeline.ModelRef { return s.manifest.Ref() }
 // Side is the side of the model's input, pixels.
 func (s *Screener) Side() int { return s.manifest.Input.Size }
 
+// paceTries is how many pictures are scored to find out how long one takes. The first one of a model takes longer.
+const paceTries = 4
+
+// Pace scores some pictures and returns how long one of many takes at most: the slowest of them, on as many cores as are used at once.
+func (s *Screener) Pace(ctx context.Context) (time.Duration, error) {
+	picture, err := TestPicture("noise")
+	slowest := time.Duration(0)
+	for range paceTries {
+		if err != nil {
+			break
+		}
+		begun := time.Now()
+		_, err = s.classifier.Classify(ctx, Raster{Width: picture.Width, Height: picture.Height, Pix: picture.Pix, Averaged: true})
+		slowest = max(slowest, time.Since(begun))
+	}
+	return 2 * slowest / time.Duration(min(s.config.Concurrency, runtime.GOMAXPROCS(0))), err
+}
+
 // Pictures counts the regions of every sample.
 func (s *Screener) Pictures(in pipeline.ScreenInput) int {
 	pictures := 0

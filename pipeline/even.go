@@ -47,11 +47,11 @@ func Steps() []Step { return []Step{StepReadPhoto, StepReadVideo, StepJudgePhoto
 func (s Step) usualPace() time.Duration {
 	switch s {
 	case StepReadPhoto:
-		return 100 * time.Millisecond
+		return 60 * time.Millisecond
 	case StepReadVideo:
-		return 8 * time.Millisecond
+		return 5 * time.Millisecond
 	}
-	return 20 * time.Millisecond
+	return 10 * time.Millisecond
 }
 
 func stepsOf(k Kind) (read, judge Step) {

@@ -120,7 +120,7 @@ func (p Part) safeRenditions() []Rendition {
 // SenderView is all that the sender may be told of a message. It depends on the files and on whether everybody got them, and on nothing
 // else: withheld, filtered, blocked and otherwise undelivered read alike, byte for byte, and it carries no time.
 //
-// A product must hold to that, too: how soon the view is there says whether a message was refused before its media were looked at.
+// A product must hold to that, too: it asks Current for the manifest, which is not there before Manifest.NotBefore.
 type SenderView struct {
 	Schema         string     `json:"schema"`
 	MessageID      string     `json:"message_id"`

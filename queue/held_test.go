@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,6 +24,16 @@ func held(j pipeline.Job, wait time.Duration) pipeline.Manifest {
 	m, due := rejected(j), time.Now().Add(wait).UTC()
 	m.NotBefore = &due
 	return m
+}
+
+// tick waits a moment before the next look.
+func tick(t *testing.T) {
+	t.Helper()
+	select {
+	case <-t.Context().Done():
+		t.FailNow()
+	case <-time.After(10 * time.Millisecond):
+	}
 }
 
 // TestHeldIsNotEarly: until a message is announced, nothing says that it is done: no event, no status, no list, no receipt of a repeated
@@ -53,7 +64,7 @@ func TestHeldIsNotEarly(t *testing.T) {
 					t.Fatal(err)
 				}
 				list, err := c.Recent(t.Context(), 5)
-				if err != nil || len(list) != 1 {
+				if err != nil || len(list) == 0 { // twice, where it ends between two looks
 					t.Fatalf("%+v, %v", list, err)
 				}
 				again, known := submit(t, c, job("j1", pipeline.KindPhoto)), events(t, url)
@@ -64,10 +75,11 @@ func TestHeldIsNotEarly(t *testing.T) {
 					break
 				}
 				early++
-				if s.Terminal() || s.Manifest != nil || list[0].State == queue.Done || list[0].At != nil || again.State == queue.Done || len(known) > 0 {
+				listed := slices.ContainsFunc(list, func(l queue.Summary) bool { return l.State == queue.Done || l.At != nil || l.Status != "" })
+				if s.Terminal() || s.Manifest != nil || listed || again.State == queue.Done || len(known) > 0 {
 					t.Errorf("before its time: status %+v, list %+v, receipt %+v, %d events", s, list, again, len(known))
 				}
-				time.Sleep(20 * time.Millisecond)
+				tick(t)
 			}
 			if early < 3 {
 				t.Fatalf("looked %d times while it was held", early)
@@ -100,7 +112,7 @@ func TestARecoveryKeepsToTheTime(t *testing.T) {
 		}
 	}
 	for len(events(t, url)) == 0 {
-		time.Sleep(10 * time.Millisecond)
+		tick(t)
 	}
 	if early := time.Until(*m.NotBefore); early > 0 {
 		t.Errorf("announced %v early", early)
@@ -181,12 +193,12 @@ func TestAWorkerKilledWhileHolding(t *testing.T) {
 			submit(t, c, job("j1", pipeline.KindPhoto))
 			m, err := pipeline.Latest(t.Context(), store, "j1")
 			for deadline := time.Now().Add(settle); err != nil && time.Now().Before(deadline); m, err = pipeline.Latest(t.Context(), store, "j1") {
-				time.Sleep(10 * time.Millisecond)
+				tick(t)
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			for told := false; stuck == "" && !told; time.Sleep(10 * time.Millisecond) {
+			for told := false; stuck == "" && !told; tick(t) {
 				known, err := c.Known(t.Context(), []string{"j1"})
 				if err != nil {
 					t.Fatal(err)
@@ -199,7 +211,7 @@ func TestAWorkerKilledWhileHolding(t *testing.T) {
 				t.Skip("the machine was too slow: the message was due before its worker was killed")
 			}
 			start(t, cfg, committing(store, time.Hour, func() {})) // its own manifest comes too late to be committed
-			for deadline := time.Now().Add(2 * settle); len(events(t, url)) == 0; time.Sleep(10 * time.Millisecond) {
+			for deadline := time.Now().Add(2 * settle); len(events(t, url)) == 0; tick(t) {
 				if time.Now().After(deadline) {
 					t.Fatal("the event is lost")
 				}

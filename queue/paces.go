@@ -15,6 +15,7 @@ import (
 
 const (
 	paceKept   = 200              // measurements of a step
+	paceFew    = 20               // of them say little yet
 	paceShare  = 0.95             // of the work measured was done at the pace or faster
 	paceMargin = 1.25             // beyond that
 	paceFresh  = 10 * time.Second // how long a pace counts until the measurements are read again
@@ -23,9 +24,10 @@ const (
 
 // Paces is a pipeline.Paces that all workers of a Redis share: the latest measurements of each step.
 type Paces struct {
-	rdb redis.UniversalClient
-	mu  sync.Mutex
-	by  map[pipeline.Step]pace
+	rdb   redis.UniversalClient
+	least map[pipeline.Step]time.Duration
+	mu    sync.Mutex
+	by    map[pipeline.Step]pace
 }
 
 type pace struct {
@@ -35,13 +37,13 @@ type pace struct {
 
 var _ pipeline.Paces = (*Paces)(nil)
 
-// NewPaces returns Paces. They must be closed.
-func NewPaces(cfg Config) (*Paces, error) {
+// NewPaces returns Paces, which must be closed. Until a step has been measured paceFew times it takes what first says, or longer.
+func NewPaces(cfg Config, first map[pipeline.Step]time.Duration) (*Paces, error) {
 	rdb, err := connect(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return &Paces{rdb: rdb, by: map[pipeline.Step]pace{}}, nil
+	return &Paces{rdb: rdb, least: first, by: map[pipeline.Step]pace{}}, nil
 }
 
 // Close ends the connections.
@@ -77,6 +79,9 @@ func (p *Paces) Pace(ctx context.Context, s pipeline.Step) time.Duration {
 	known.at = time.Now()
 	if lines, err := p.rdb.LRange(ctx, paceKey(s), 0, paceKept-1).Result(); err == nil {
 		known.of = paceOf(lines)
+		if len(lines) < paceFew {
+			known.of = max(known.of, p.least[s])
+		}
 	}
 	p.by[s] = known
 	return known.of

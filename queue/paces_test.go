@@ -14,20 +14,34 @@ import (
 func TestPaces(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig(pipelinetest.StartRedis(t).URL())
-	open := func() *Paces {
-		p, err := NewPaces(cfg)
+	paceFor := func(s pipeline.Step) time.Duration {
+		p, err := NewPaces(cfg, map[pipeline.Step]time.Duration{pipeline.StepReadPhoto: time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = p.Close() })
-		return p
+		defer p.Close()
+		return p.Pace(t.Context(), s)
 	}
-	pace := func() time.Duration { return open().Pace(t.Context(), pipeline.StepReadVideo) }
+	pace := func() time.Duration { return paceFor(pipeline.StepReadVideo) }
 	near := func(got, want time.Duration) bool { return math.Abs(float64(got-want)) < 0.01*float64(want) }
 	if got := pace(); got != 0 {
 		t.Errorf("nothing was measured, and it is %v", got)
 	}
-	one := open()
+	one, err := NewPaces(cfg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = one.Close() })
+	for i := range paceFew {
+		one.Took(t.Context(), pipeline.StepReadPhoto, 1, 8*time.Millisecond)
+		want := time.Second
+		if i == paceFew-1 {
+			want = 10 * time.Millisecond
+		}
+		if got := paceFor(pipeline.StepReadPhoto); !near(got, want) {
+			t.Errorf("measured %d times: %v, want %v", i+1, got, want)
+		}
+	}
 	for range 50 {
 		one.Took(t.Context(), pipeline.StepReadVideo, 100, 400*time.Millisecond) // 4 ms each
 		one.Took(t.Context(), pipeline.StepReadVideo, 0.1, time.Second)          // 10 s each, of hardly any work

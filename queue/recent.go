@@ -137,6 +137,8 @@ func (c *Client) addStatuses(ctx context.Context, jobs []Summary) error {
 		known := found[i].Val()
 		if until, _ := known[1].(string); jobs[i].State == Done && time.Now().Before(parseUntil(until)) {
 			jobs[i].State, jobs[i].At = Running, nil
+		}
+		if jobs[i].State != Done {
 			continue
 		}
 		status, _ := known[0].(string)

@@ -86,7 +86,8 @@ func printRows(w io.Writer, rows []rowView, most int) {
 	}
 	t.print()
 	fmt.Fprintln(w, "The first row that matches decides. 16_17 stands for unknown ages too. Rows 1 to 4 are asked before any byte is fetched, and for\n"+
-		"voice notes, which no other row is asked for. Row 9 and row 14 wait until the last attempt at a scan.")
+		"voice notes, which no other row is asked for; under even timing what they refuse is made nevertheless, for nobody. Row 9 and row 14 wait until\n"+
+		"the last attempt at a scan.")
 }
 
 func anyOf[T ~string](values []T) string {
@@ -137,7 +138,19 @@ func (c *policyExplainCmd) Run(a *app) error {
 	if c.JSON {
 		return printJSON(a.stdout, lines)
 	}
-	return printExplained(a.stdout, lines)
+	if err := printExplained(a.stdout, lines); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(a.stdout, timingOf(policy))
+	return err
+}
+
+// timingOf says when a message is announced.
+func timingOf(p *moderation.Policy) string {
+	if p.EvenTiming() {
+		return "timing: even. Every message is announced when a screened one of its files would be, whoever receives it, so that no clock tells a sender."
+	}
+	return "timing: plain. A message is announced as soon as it is done: the sender can tell by the clock who is protected. Only where no minors are served."
 }
 
 // levels are all that can be assumed.

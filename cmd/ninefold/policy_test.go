@@ -58,6 +58,18 @@ func policyFile(t *testing.T, text string) string {
 	return path
 }
 
+// TestPolicyNamesTheTiming: show and explain say when messages are announced.
+func TestPolicyNamesTheTiming(t *testing.T) {
+	for _, timing := range []string{"even", "plain"} {
+		file := policyFile(t, "schema: ninefold.policy/1\nversion: '2'\ntiming: "+timing+"\n")
+		for _, args := range [][]string{{"policy", "show"}, {"policy", "explain", "--job", exampleJob}} {
+			if r := call(t.Context(), append(args, "--policy", file)...); r.code != exitOK || !strings.Contains(r.stdout, "timing: "+timing) {
+				t.Errorf("%v: exit %d, %s", args, r.code, r.stdout)
+			}
+		}
+	}
+}
+
 func TestPolicyExplain(t *testing.T) {
 	blur := policyFile(t, "schema: ninefold.policy/1\nversion: '2'\nteen_explicit: blur\n")
 	tests := []struct {

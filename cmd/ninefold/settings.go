@@ -51,7 +51,7 @@ type EngineSettings struct {
 type ModelSettings struct {
 	ModelsDir string `help:"Directory of converted models." default:"${models}" placeholder:"DIR"`
 	Model     string `help:"Model to classify with; none = classify nothing: everything unscanned is withheld from those of 16, 17 and unknown age." default:"nsfwjs-mobilenet-v2" placeholder:"ID"`
-	Policy    string `help:"YAML file of policy settings and thresholds; empty = what 'ninefold policy show' prints." placeholder:"FILE"`
+	Policy    string `help:"YAML file of policy settings and thresholds; empty = what 'ninefold policy show' prints. Its timing: even has a worker announce every message when a screened one would be; plain, as soon as it is done, is for deployments that serve no minors." placeholder:"FILE"`
 	// ScreenSecret is the deployment's, so that a sender cannot compute which frames are drawn.
 	ScreenSecret string `help:"Secret that decides which frames of a video are judged beside those that must be: base64 of 32 or more random bytes, the same for all workers; empty = one that the store keeps. Set it in the environment." json:"-" secret:""`
 	Onnx         string `name:"onnxruntime" help:"Path of libonnxruntime.so; empty = in models-dir, beside this program, then the loader's path." placeholder:"FILE"`

@@ -113,6 +113,19 @@ func newScreener(c moderation.Classifier, policy moderation.Config, reference bo
 	return moderation.NewScreener(c, config)
 }
 
+// paces are those of the classifier as it is measured now, for as long as no message was.
+func (s *service) paces(ctx context.Context) (map[pipeline.Step]time.Duration, error) {
+	screener, ok := s.pipeline.Moderator.(*moderation.Screener)
+	if !ok {
+		return nil, nil
+	}
+	each, err := screener.Pace(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("classifier: %w", err)
+	}
+	return map[pipeline.Step]time.Duration{pipeline.StepJudgePhoto: each, pipeline.StepJudgeVideo: each}, nil
+}
+
 // policy reads the file of settings, or takes the defaults.
 func (m ModelSettings) policy() (*moderation.Policy, error) {
 	if m.Policy == "" {

@@ -66,7 +66,11 @@ func (c *workerCmd) work(a *app, svc *service, watchers *watchers, store, source
 	}
 	defer suspects.Close()
 	svc.pipeline.Suspects = suspects
-	paces, err := queue.NewPaces(cfg)
+	first, err := svc.paces(a.ctx)
+	if err != nil {
+		return err
+	}
+	paces, err := queue.NewPaces(cfg, first)
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}

@@ -517,3 +517,46 @@ func TestStillOfContrastAtTheBaseSize(t *testing.T) {
 		t.Errorf("%d rasters of a picture drawn in contrast alone, want the map and tiles besides", len(got))
 	}
 }
+
+// TestMostIsNeverTooLittle: whatever stills and videos show, no more is scored of them than their sizes promise.
+func TestMostIsNeverTooLittle(t *testing.T) {
+	t.Parallel()
+	checkers := func(w, h, cell int) Pixels {
+		return filled(w, h, func(x, y int) [Channels]byte {
+			v := byte(255 * ((x/cell + y/cell) % 2))
+			return [Channels]byte{v, v, v}
+		})
+	}
+	for _, size := range [][2]int{{100, 80}, {224, 224}, {640, 360}, {1500, 1100}, {2048, 300}, {300, 2048}} {
+		w, h := size[0], size[1]
+		for cell := 1; cell <= 4; cell++ {
+			s := NewStills(side)
+			scored := 0
+			for _, raster := range s.Offer(checkers(w, h, cell)) {
+				scored += len(Regions(raster.W, raster.H))
+			}
+			if most := MostOfStill(w, h, side); scored > most || scored == 0 {
+				t.Errorf("%d × %d, checkers of %d: %d pictures, promised are %d", w, h, cell, scored, most)
+			}
+		}
+	}
+	const frames = 300
+	bw, bh := BaseSize(640, 360, side)
+	s, scored := NewSelector([32]byte{}, frames), 0
+	for i := range frames {
+
+		f := Frame{AtMS: int64(i * 33), ForMS: 33, Base: filled(bw, bh, grey(byte(20 * i)))}
+		if s.Offer(f) {
+			scored += len(Regions(bw, bh))
+		}
+	}
+	if s.Finish() != nil {
+		scored += len(Regions(bw, bh))
+	}
+	if most := MostOfVideo(640, 360, frames, side); scored > most || scored < most/2 {
+		t.Errorf("%d pictures of %d frames, promised are %d", scored, frames, most)
+	}
+	if MostOfVideo(640, 360, 1e6, side) != len(Regions(bw, bh))*(Budget+reserve) {
+		t.Error("a budget is no bound")
+	}
+}
