@@ -107,11 +107,11 @@ func (s *Screener) Pace(ctx context.Context) (time.Duration, error) {
 	return 2 * slowest / time.Duration(min(s.config.Concurrency, runtime.GOMAXPROCS(0))), err
 }
 
-// Pictures counts the regions of every sample.
+// Pictures counts what is scored of every sample.
 func (s *Screener) Pictures(in pipeline.ScreenInput) int {
 	pictures := 0
 	for _, sample := range in.Samples {
-		pictures += len(screen.Regions(sample.Width, sample.Height))
+		pictures += len(s.parts(sample))
 	}
 	return pictures
 }
