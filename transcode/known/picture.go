@@ -44,7 +44,8 @@ var (
 
 func inColour(_ context.Context, b *Bench, r *pipeline.Rendered) error { return b.shows(r, colours) }
 
-func inGrey(_ context.Context, b *Bench, r *pipeline.Rendered) error     { return b.shows(r, greys) }
+func inGrey(_ context.Context, b *Bench, r *pipeline.Rendered) error { return b.shows(r, greys) }
+
 func asAnIPhone(_ context.Context, b *Bench, r *pipeline.Rendered) error { return b.shows(r, iPhone) }
 
 // shows looks at the display renditions, each decoded by a decoder that is not the engine's.

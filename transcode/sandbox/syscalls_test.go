@@ -56,8 +56,10 @@ func TestWhatTheFiltersAnswer(t *testing.T) {
 		}
 	}
 	const refused = seccomp.ActionErrno | seccomp.Action(unix.EPERM)
-	for _, name := range []string{"socket", "socketpair", "connect", "ptrace", "process_vm_readv", "mount", "setuid", "bpf", "keyctl", "symlinkat", "linkat", "mknodat",
-		"fchmodat", "perf_event_open", "userfaultfd", "unshare", "setns", "init_module", "kexec_load", "add_key", "io_uring_enter"} {
+	for _, name := range []string{
+		"socket", "socketpair", "connect", "ptrace", "process_vm_readv", "mount", "setuid", "bpf", "keyctl", "symlinkat", "linkat", "mknodat",
+		"fchmodat", "perf_event_open", "userfaultfd", "unshare", "setns", "init_module", "kexec_load", "add_key", "io_uring_enter",
+	} {
 		f.answers(refused, name)
 	}
 	for _, name := range []string{"clone3", "memfd_create", "io_uring_setup"} {

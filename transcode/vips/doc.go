@@ -15,8 +15,9 @@
 //
 // Colour: an embedded profile is obeyed. A picture that names its colours in other words, by code points (HEIC, AVIF, PNG; P3, BT.2020, PQ and
 // HLG), by PNG's gAMA and cHRM or by Exif's mark of Adobe RGB, is given the profile that says the same (tag.go, png_colour.go,
-// profile.go), so that there is one way to sRGB. A profile that
-// does not fit is ignored, one with a table for one intent is used with that intent (icc.go).
+// profile.go), so that there is one way to sRGB. A profile that does not fit is ignored. Of several tables the one that browsers use is used
+// (icc.go), without black point compensation, which LittleCMS would add by the version of libvips' own sRGB. Pictures of more than 8 bits whose
+// profile has primaries and curves are computed from these (icc_matrix.go).
 //
 // A file cut short: a JPEG or PNG of which nine tenths of the rows are there is delivered with a warning that begins with "truncated:", and so
 // is a JPEG that lost at most 24 rows and not half of them (the last row of blocks, which is more than a tenth of a small picture), one of
@@ -26,8 +27,8 @@
 // shrinking it on the way to the master, the smallest raster that every picture of the plan can be made from. Orientation and edits
 // are applied to the master; each rendition is made from the smallest raster already there that is large enough.
 //
-// What phones write since 2023 and what Debian 12 (libheif 1.15.1, libvips 8.14.1, libde265 1.0.11, dav1d 1.0.0) makes of it, each tried;
-// to be looked at again at every release:
+// What phones write since 2023 and what Debian 12 (libheif 1.15.1, libvips 8.14.1, libde265 1.0.11, dav1d 1.0.0) makes of it, each tried there
+// and by the tests on Debian 13 (libheif 1.23.6, libvips 8.16.1); to be looked at again at every release:
 //
 //   - HEIC of iOS 18: auxiliary and metadata references that name two pictures each: refused by libheif before 1.18; taken out before it
 //     sees the file (heif_mend.go), and Exif, which may be all that tells how the phone was held, is read by us (heif_exif.go).

@@ -149,17 +149,23 @@ func (p picture) srgb() (picture, error) {
 	if m, ok := readICCMatrix(p.profileBytes()); ok && p.deep() && how == C.NF_EMBEDDED_RGB {
 		return p.fromMatrix(m)
 	}
-	from, err := p, error(nil)
-	if facts.fits(colours) && facts.hasTables() {
-		if from, err = p.withProfile(facts.relative(p.profileBytes())); err != nil {
-			return picture{}, err
-		}
-	}
-	out, err := from.converted(how)
+	out, err := p.withOneTable(facts).converted(how)
 	if err != nil && facts.fits(colours) {
 		return p.converted(none.meaning(colours))
 	}
 	return out, err
+}
+
+// withOneTable takes all tables but one out of the picture's profile.
+func (p picture) withOneTable(facts iccFacts) picture {
+	if !facts.hasTables() {
+		return p
+	}
+	out, err := p.withProfile(facts.relative(p.profileBytes()))
+	if err != nil {
+		return p
+	}
+	return out
 }
 
 func (p picture) converted(how C.int) (picture, error) {
