@@ -85,6 +85,14 @@ bench-sandbox: build ## Measure what the sandbox adds to a single photo's CPU, a
 hostile: build ## Run the campaigns C7 and H1 to H7 in their long form (about half an hour), one JSON line per row.
 	@NINEFOLD_LONG=1 go test -count=1 -timeout 3h -run '^Test(Campaign|Escapes)' ./transcode/sandbox
 
+.PHONY: campaign-frame
+campaign-frame: build models ## Hide one marked frame in each of CLIPS (200) clips of at most LONGEST (180) seconds: seen, or said to be unseen.
+	@NINEFOLD_CAMPAIGN='$(or $(CLIPS),200)' NINEFOLD_CAMPAIGN_SECONDS='$(or $(LONGEST),180)' go test -count=1 -timeout 12h -run '^TestCampaignOfOneFrame$$' -v ./cmd/ninefold | grep --line-buffered -E '^(\{|--- |ok|FAIL|panic:| +[a-z_]+\.go)'
+
+.PHONY: campaign-clips
+campaign-clips: build models ## Send your own clips (NINEFOLD_CLIPS=DIRECTORY) through engine and default model: how many end unknown. At most 2 % may.
+	@go test -count=1 -timeout 12h -run '^TestHonestClips$$' -v ./cmd/ninefold | grep --line-buffered -E '^(\{|--- |ok|FAIL|panic:| +[a-z_]+\.go)'
+
 .PHONY: chaos
 chaos: build models tools ## Break a deployment for hours, the long forms of campaigns C1 to C6 and C8: one JSON line a row. CAMPAIGN=C1 runs one, SHARE=20 a fifth of the counts.
 	@NINEFOLD_CHAOS=long NINEFOLD_CHAOS_SHARE='$(SHARE)' CI=true go test -count=1 -timeout 12h -run 'Test$(CAMPAIGN)' -v ./cmd/ninefold/chaos | grep --line-buffered -E '^(\{|--- |ok|FAIL|panic:| +[a-z_]+\.go)'

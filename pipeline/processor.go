@@ -28,6 +28,13 @@ type FlexiblePlan interface {
 	Within(m Media, budget time.Duration) (plan Plan, left []string)
 }
 
+// CopyPlan is a Plan that may copy what the source holds.
+type CopyPlan interface {
+	Plan
+	// Recoded returns the plan with everything decoded and encoded anew.
+	Recoded() Plan
+}
+
 // Sample is one raster for the judge: packed 8-bit sRGB, row by row, no padding, in a workspace file.
 type Sample struct {
 	Path   string `json:"path"`
@@ -88,6 +95,9 @@ type ReadBack struct {
 	Safe        []Rendition  `json:"safe,omitempty"` // Path set, Key empty
 	Placeholder *Placeholder `json:"placeholder,omitempty"`
 	Screen      ScreenInput  `json:"screen"`
+	// Ambiguous says that clients show a video differently: a part of a picture is missing, which each decoder fills in its own way, or luma lies
+	// beyond its stated range. None of its frames counts as covered.
+	Ambiguous bool `json:"ambiguous,omitempty"`
 }
 
 // ScreenInput is what there is to score of one item, and how much of what is delivered that stands for.

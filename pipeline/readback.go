@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -18,6 +19,9 @@ func (it *itemRun) screen(ctx context.Context) error {
 	it.look = it.longestLook(ctx, it.rendered.Part)
 	defer func() { it.looked += it.Now().Sub(begun) }()
 	back, err := it.readBack(ctx, it.rendered.Part, true, needed)
+	if err == nil && back.Ambiguous {
+		back, err = it.recode(ctx, back)
+	}
 	if err != nil {
 		return err
 	}
@@ -40,6 +44,42 @@ func (it *itemRun) screen(ctx context.Context) error {
 		it.Log.Warn("scan", "job_id", it.job.JobID, "item_id", it.item.ID, "error", err)
 	}
 	return it.refusedToAll()
+}
+
+// methodCopied is Part.Method of a video whose packets were copied.
+const methodCopied = "remux"
+
+// recode makes a copied video anew, by decoding it, where clients would show the copy differently: what one decoder made of it is then what
+// everybody is shown, and what is judged. Anything else stays as it is, and unseen.
+func (it *itemRun) recode(ctx context.Context, back *ReadBack) (*ReadBack, error) {
+	plan, ok := it.plan.(CopyPlan)
+	if !ok || it.rendered.Part.Method != methodCopied {
+		return back, nil
+	}
+	it.Log.Info("a copied video is ambiguous; it is transcoded", "job_id", it.job.JobID, "item_id", it.item.ID)
+	if err := it.discard(it.rendered.Part.Renditions, back); err != nil {
+		return nil, Trouble(CodeInternal, "scratch", err)
+	}
+	var err error
+	if it.rendered, err = it.proc.Render(ctx, it.file, plan.Recoded(), it.report); err != nil {
+		return nil, err
+	}
+	if err := it.verify(ctx); err != nil {
+		return nil, err
+	}
+	return it.readBack(ctx, it.rendered.Part, true, true)
+}
+
+// discard removes what was made and read back from the workspace, where it is made again under the same names.
+func (it *itemRun) discard(renditions []Rendition, back *ReadBack) error {
+	var all error
+	for _, r := range slices.Concat(renditions, back.Safe) {
+		all = errors.Join(all, it.ws.Remove(r.Path))
+	}
+	for _, s := range back.Screen.Samples {
+		all = errors.Join(all, it.ws.Remove(s.Path))
+	}
+	return all
 }
 
 // readBack decodes the renditions of a part, files of the workspace whose digests are known. Where nobody judges, only what stands in

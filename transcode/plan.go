@@ -17,6 +17,19 @@ type Plan struct {
 
 var _ pipeline.Plan = (*Plan)(nil)
 
+var _ pipeline.CopyPlan = (*Plan)(nil)
+
+// Recoded is the plan without a copy.
+func (p *Plan) Recoded() pipeline.Plan {
+	again := *p
+	if p.Video != nil && p.Video.Method == MethodRemux {
+		video := *p.Video
+		video.Method, video.Why = MethodTranscode, "ambiguous pictures"
+		again.Video = &video
+	}
+	return &again
+}
+
 // Digest identifies the plan: equal digests make equal renditions of one source.
 func (p *Plan) Digest() string { return digest(p) }
 

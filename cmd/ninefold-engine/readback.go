@@ -138,11 +138,13 @@ func (r *reading) video(ctx context.Context, file pipeline.Rendition) error {
 	to.ShiftY = hidden(r.order.Seed[8:16], file.Height/h)
 	reduced := w < file.Width || h < file.Height
 	var selector *screen.Selector
+	beyond := false
 	whole, err := r.tools.ReadBack(ctx, r.Dir, file, to, func(f ffmpeg.DeliveredFrame) error {
 		if selector == nil {
 			selector = screen.NewSelector(r.order.Seed, f.Count)
 		}
 		frame := screen.Frame{AtMS: f.AtMS, ForMS: f.ForMS, Always: f.Sync, Base: screen.Pixels{W: w, H: h, Pix: f.Base}}
+		beyond = beyond || screen.LeavesRange(f.Points, frame.Base)
 		if reduced {
 			lost := screen.SampledDetail(f.Points, frame.Base)
 			frame.Lost = &lost
@@ -159,7 +161,8 @@ func (r *reading) video(ctx context.Context, file pipeline.Rendition) error {
 	if last := selector.Finish(); last != nil {
 		err = r.samples.add(last.Base, last.AtMS, false)
 	}
-	if !whole { // other decoders show other pictures
+	if !whole || beyond { // other decoders show other pictures
+		r.result.Ambiguous = true
 		selector.Covered, selector.CoveredMS, selector.LongestMS = 0, 0, selector.ShownMS
 	}
 	r.count(selector.Coverage)

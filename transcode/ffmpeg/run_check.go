@@ -27,8 +27,9 @@ var needed = []struct {
 	{"demuxers", []string{"mov", "matroska", "ogg", "mp3", "aac", "wav", "flac", "amr", "caf", "gif", "apng", "png_pipe", "rawvideo", "f32le"}},
 	{"muxers", []string{"ipod", "mp4", "ogg", "f32le", "image2", "null"}},
 	{"filters", []string{
-		"alimiter", "aresample", "atrim", "blackframe", "bwdif", "crop", "eq", "format", "fps", "limiter", "metadata", "negate", "overlay", "pad", "premultiply",
-		"scale", "select", "setparams", "setpts", "setsar", "settb", "split", "tonemap", "tpad", "transpose", "trim", "zscale",
+		"alimiter", "aresample", "atrim", "blackframe", "bwdif", "crop", "eq", "extractplanes", "format", "fps", "hstack", "limiter", "lut", "metadata",
+		"negate", "overlay", "pad", "premultiply", "scale", "select", "setparams", "setpts", "setsar", "settb", "split", "tonemap", "tpad", "transpose",
+		"trim", "vstack", "zscale",
 	}},
 }
 

@@ -8,6 +8,7 @@ import (
 
 	ff "github.com/u2takey/ffmpeg-go"
 
+	"github.com/ninefold/ninefold/moderation/screen"
 	"github.com/ninefold/ninefold/pipeline"
 )
 
@@ -19,7 +20,7 @@ type DeliveredFrame struct {
 	ForMS  float64 // how long
 	Sync   bool    // a decoder may begin here
 	Base   []byte  // packed sRGB, Width × Height: each value the mean of the pixels it covers
-	Points []byte  // packed sRGB, Height/2 lines of Width, of which Width/2 are filled: see Reduction
+	Points []byte  // packed sRGB, Height/2 lines of Width: Width/2 points, see Reduction, and beside them luma beyond its range, see beyondRange
 }
 
 // Reduction says how frames are reduced. Beside the means, points are taken: single pixels that tell how far pixels lie from their mean.
@@ -87,12 +88,20 @@ func readBackArgs(r pipeline.Rendition, to Reduction) ([]string, error) {
 			"x": to.ShiftX, "y": to.ShiftY, "w": fmt.Sprintf("iw-%d", to.ShiftX), "h": fmt.Sprintf("ih-%d", to.ShiftY), "exact": 1,
 		})
 	}
-	points = toRGB(points, to.Width/2, to.Height/2, "neighbor").
-		Filter("pad", nil, ff.KwArgs{"w": to.Width, "h": to.Height / 2, "x": 0, "y": 0, "color": "black"})
-	both := ff.Filter([]*ff.Stream{means, points}, "vstack", nil)
+	points = toRGB(points, to.Width/2, to.Height/2, "neighbor")
+	beside := ff.Filter([]*ff.Stream{points, beyondRange(split.Get("2"), to.Width-to.Width/2, to.Height/2)}, "hstack", nil)
+	both := ff.Filter([]*ff.Stream{means, beside}, "vstack", nil)
 	return BuildArgs(ff.Output([]*ff.Stream{both}, "pipe:1", ff.KwArgs{
 		"format": "rawvideo", "c:v": "rawvideo", "pix_fmt": "rgb24", "fps_mode:v": "passthrough", "fflags": "+bitexact",
 	}))
+}
+
+// beyondRange is a map of how far luma lies beyond the limited range: BeyondScale a level, each value the mean of the pixels that it covers.
+func beyondRange(v *ff.Stream, w, h int) *ff.Stream {
+	return v.Filter("extractplanes", nil, ff.KwArgs{"planes": "y"}).
+		Filter("lut", nil, ff.KwArgs{"c0": fmt.Sprintf("min(255,%d*(max(16-val,0)+max(val-235,0)))", screen.BeyondScale)}).
+		Filter("scale", nil, ff.KwArgs{"w": w, "h": h, "flags": "area", "in_range": "pc", "out_range": "pc"}).
+		Filter("format", ff.Args{"rgb24"})
 }
 
 // toRGB scales as a client does that follows the stream's own colour tags, which a delivered video always has.
