@@ -59,7 +59,7 @@ func (c Config) Validate() error {
 	return errors.Join(wrong...)
 }
 
-// Deps is what Run works with. All fields are needed but Audience, Secret, AuditKey, Suspects, Paces and Observer.
+// Deps is what Run works with. All fields are needed but Audience, Secret, AuditKey, Suspects, Allowance, Paces and Observer.
 type Deps struct {
 	Sources    SourceStore
 	Store      Store
@@ -71,9 +71,10 @@ type Deps struct {
 	AuditKey   []byte         // ids in audit records are hashed with it; nil = a random one of this Pipeline's
 	Log        *slog.Logger
 	Now        func() time.Time
-	Suspects   Suspects // nil = nothing is remembered
-	Paces      Paces    // nil = nobody waits for what is made, and nothing is held back whatever the policy says
-	Observer   Observer // nil = nobody is told
+	Suspects   Suspects  // nil = nothing is remembered
+	Allowance  Allowance // nil = what a sender has spent is not counted
+	Paces      Paces     // nil = nobody waits for what is made, and nothing is held back whatever the policy says
+	Observer   Observer  // nil = nobody is told
 }
 
 // Pipeline runs jobs. It is safe for concurrent use.
@@ -170,8 +171,10 @@ type run struct {
 	screenAll bool
 	// forNobody: the message is refused for its recipients, and made so that its sender cannot tell by the clock. Nobody looks at it.
 	forNobody bool
-	quiet     atomic.Bool // no more progress is reported
-	due       time.Time   // when the message may be announced, zero = at once
+	// again: a stored message is made again.
+	again bool
+	quiet atomic.Bool // no more progress is reported
+	due   time.Time   // when the message may be announced, zero = at once
 }
 
 // attempt makes the manifest and commits it.

@@ -104,7 +104,7 @@ func (p *Pipeline) redo(ctx context.Context, o RedoOrder, job Job, now Manifest,
 	job.ExpiresAt = nil                                                              // it was published in time
 	r := &redo{
 		run: &run{
-			Pipeline: p, job: job, opts: opts, started: p.Now().UTC(), answers: []answer{{audienceOf(job), AudienceFromJob}}, screenAll: o.Screen,
+			Pipeline: p, job: job, opts: opts, started: p.Now().UTC(), answers: []answer{{audienceOf(job), AudienceFromJob}}, screenAll: o.Screen, again: true,
 		},
 		order: o, now: now, held: make([]*held, len(job.Items)),
 	}

@@ -162,6 +162,9 @@ func (it *itemRun) makePlan(ctx context.Context) (err error) {
 	if err := it.work.take(ctx, it.index, it.plan); err != nil {
 		return err
 	}
+	if err := it.spend(ctx); err != nil {
+		return err
+	}
 	it.work.settle(it.index)
 	plan, flexible := it.plan.(FlexiblePlan)
 	if by := it.job.wantedBy(); flexible && by != nil {

@@ -22,6 +22,7 @@ type Config struct {
 	Patience    time.Duration // how long a job without expires_at waits for a store or a disk that is away, from its first attempt
 	Crashes     int           // attempts that ended their worker, or engines that a content ended, before it is quarantined
 	Webhook     Webhook       // also told of every event, where it has a URL
+	SenderWork  int64         // what the videos of one sender may cost within pipeline.AllowanceWindow, in decoded pixels; 0 = they are not counted
 	Retention   time.Duration // how long a finished job and its event can be asked for, and are known to have been
 	Drain       time.Duration // how long running jobs may go on after a shutdown began; then they are handed back
 	Poll        time.Duration // between two looks at an empty queue
@@ -54,6 +55,7 @@ func DefaultConfig() Config {
 		RetryMost:   5 * time.Minute,
 		Patience:    24 * time.Hour,
 		Crashes:     3,
+		SenderWork:  12_800e9, // forty times what one message may: 256 clips of 60 s in 4K 60 HDR
 		Retention:   7 * 24 * time.Hour,
 		Drain:       30 * time.Second,
 		Poll:        200 * time.Millisecond,
@@ -85,6 +87,7 @@ func (c Config) Validate() error {
 	complain(c.RetryFirst < 0 || c.RetryMost < c.RetryFirst, "retry_first, retry_most: want 0 <= retry_first <= retry_most")
 	complain(c.Patience < time.Second, "patience: want at least 1s, got %v", c.Patience)
 	complain(c.Crashes < 1 || c.Crashes > 100, "crashes: want 1 to 100, got %d", c.Crashes)
+	complain(c.SenderWork < 0, "sender_work: want 0 or more, got %d", c.SenderWork)
 	complain(c.Cores < 1 || c.Cores > 1024, "cores: want 1 to 1024, got %d", c.Cores)
 	complain(c.Retention < time.Minute, "retention: want at least 1m, got %v", c.Retention)
 	complain(c.Drain <= 0, "drain: want more than 0, got %v", c.Drain)

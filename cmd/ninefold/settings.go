@@ -116,6 +116,7 @@ type WorkSettings struct {
 	ConcurrencyVideo int           `help:"Messages with videos, or items of unknown kind, at the same time; 0 = none." default:"1"`
 	ConcurrencyBulk  int           `help:"Reprocessed messages at the same time, at the lowest priority and only while nothing live runs here; 0 = none." default:"1"`
 	Cores            int           `help:"Cores that photo and video messages may fill together; voice has as much again." default:"${cores}"`
+	SenderWork       int64         `help:"What the videos of one sender may cost within an hour, in thousand millions of decoded pixels: 60 s of 4K 60 HDR are 50, a message may have 320; 0 = they are not counted." default:"12800"`
 	Attempts         int           `help:"Tries of a job; the last one turns our own trouble into rejected parts." default:"10"`
 	RetryFirst       time.Duration `help:"Pause before the second try; doubled for each further one." default:"2s"`
 	RetryMost        time.Duration `help:"Longest pause between two tries." default:"5m"`
@@ -131,6 +132,7 @@ type WorkSettings struct {
 func (w WorkSettings) into(cfg queue.Config) queue.Config {
 	cfg.Concurrency.Voice, cfg.Concurrency.Photo, cfg.Concurrency.Video = w.ConcurrencyVoice, w.ConcurrencyPhoto, w.ConcurrencyVideo
 	cfg.Concurrency.Bulk, cfg.Cores, cfg.Patience = w.ConcurrencyBulk, w.Cores, w.Patience
+	cfg.SenderWork = w.SenderWork * 1e9
 	cfg.Attempts, cfg.Drain, cfg.Source = w.Attempts, w.Drain, w.EventSource
 	cfg.Webhook = queue.Webhook{URL: w.WebhookURL, Secrets: w.WebhookSecret, AllowPrivate: w.WebhookAllowPrivate}
 	cfg.RetryFirst, cfg.RetryMost = w.RetryFirst, w.RetryMost

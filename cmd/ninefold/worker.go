@@ -66,6 +66,12 @@ func (c *workerCmd) work(a *app, svc *service, watchers *watchers, store, source
 	}
 	defer suspects.Close()
 	svc.pipeline.Suspects = suspects
+	senders, err := queue.NewSenders(cfg)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	defer senders.Close()
+	svc.pipeline.Allowance = senders
 	first, err := svc.paces(a.ctx)
 	if err != nil {
 		return err
