@@ -63,7 +63,7 @@ func stepsOf(k Kind) (read, judge Step) {
 
 const (
 	// lookFloor is what a look costs whatever its work: an engine that starts, a file that is opened.
-	lookFloor = 150 * time.Millisecond
+	lookFloor = 300 * time.Millisecond
 	// longestHold bounds how long a message is held back, whatever was measured.
 	longestHold = 10 * time.Minute
 )
