@@ -61,6 +61,7 @@ type VideoEncode struct {
 	BufferSize int64   `json:"buffer_size"` // bits
 	GOPSeconds float64 `json:"gop_seconds"`
 	AudioRate  int64   `json:"audio_rate"`        // bit/s
+	Channels   int     `json:"channels"`          // of the sound: 1 stays 1, for two of them would be quieter by 3 dB where they are played
 	Downmix    bool    `json:"downmix,omitempty"` // more than two channels are mixed, none of them to beyond full scale
 }
 
@@ -203,7 +204,9 @@ func planEncode(m pipeline.Media, p VideoProfile) VideoEncode {
 	if m.Animated {
 		return e // a GIF's bit rate says nothing about what a video of it needs
 	}
-	e.Downmix = m.Audio != nil && m.Audio.Channels > 2
+	if m.Audio != nil {
+		e.Channels, e.Downmix = min(max(1, m.Audio.Channels), 2), m.Audio.Channels > 2
+	}
 	if rate := videoRate(m); rate > 0 {
 		ceiling := max(minRate, int64(rateHeadroom*max(1, thrift[m.Video.Codec])*float64(rate)))
 		if ceiling < e.MaxRate {

@@ -107,7 +107,7 @@ func TestVideoPlanGolden(t *testing.T) {
 			},
 			Width: 810, Height: 720,
 		},
-		Encode:  VideoEncode{CRF: 23, Preset: "veryfast", MaxRate: 2_500_000, BufferSize: 5_000_000, GOPSeconds: 2, AudioRate: 128_000},
+		Encode:  VideoEncode{CRF: 23, Preset: "veryfast", MaxRate: 2_500_000, BufferSize: 5_000_000, GOPSeconds: 2, AudioRate: 128_000, Channels: 1},
 		Keys:    KeyPlan{Width: 504, Height: 448, Most: 128, Apart: 0.4},
 		Posters: PosterTimes{WantedTick: -1, Ticks: []int{0, 21, 45, 71}, Bright: 2},
 	}

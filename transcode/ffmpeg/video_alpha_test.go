@@ -3,6 +3,7 @@ package ffmpeg
 import (
 	"fmt"
 	"image"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -117,6 +118,42 @@ func TestSurroundStaysBelowFullScale(t *testing.T) {
 	res, _ := k.video(k.fault("15-surround-clips/film51.mp4"))
 	if peak := k.peak(res.Rendered.Part.Renditions[0].Path); peak > 1 || peak < 0.3 {
 		t.Errorf("the film's peak is %.3f", peak)
+	}
+}
+
+// soundLU is how far a video's loudness may be from its source's.
+const soundLU = 1.0
+
+// TestSoundKeepsItsLoudness: a video that is transcoded is as loud as what was sent, from one channel to eight; mono stays mono, which players
+// give to both sides in full.
+func TestSoundKeepsItsLoudness(t *testing.T) {
+	t.Parallel()
+	k := newVideoKit(t)
+	k.speech("speech.wav", 4)
+	for name, c := range map[string]struct {
+		sound    string // filter on the speech
+		channels int
+	}{
+		"mono.mkv":     {"anull", 1},
+		"stereo.mkv":   {"pan=stereo|c0=c0|c1=0.5*c0", 2},
+		"centre51.mkv": {"pan=5.1|FC=c0", 2},
+		"centre71.mkv": {"pan=7.1|FC=c0", 2},
+		"film51.mkv":   {"pan=5.1|FC=c0|FL=0.3*c0|FR=0.3*c0|BL=0.2*c0|BR=0.2*c0,adelay=21|37|0|0|53|71", 2},
+		"left51.mkv":   {"pan=5.1|FL=c0", 2},
+		"quad.mkv":     {"pan=quad|FL=0.6*c0|FR=0.6*c0", 2},
+	} {
+		k.ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x64:r=10:d=4", "-i", "speech.wav", "-af", "aresample=48000,"+c.sound, "-c:v", "mpeg4", "-c:a", "flac", name)
+		res, _ := k.video(name)
+		out := res.Rendered.Part.Renditions[0].Path
+		want, _ := k.meterOf(name)
+		got, _ := k.meterOf(out)
+		t.Logf("%s: %.1f LUFS, from %.1f", name, got, want)
+		if math.Abs(got-want) > soundLU {
+			t.Errorf("%s: %.1f LUFS, want %.1f", name, got, want)
+		}
+		if m := k.probe(out); m.Audio == nil || m.Audio.Channels != c.channels {
+			t.Errorf("%s: %+v, want %d channels", name, m.Audio, c.channels)
+		}
 	}
 }
 

@@ -316,7 +316,7 @@ func encoded(v *ff.Stream, e transcode.VideoEncode, sound *ff.Stream, when trans
 	if sound != nil {
 		streams = append(streams, sound)
 		opts = merge(opts, ff.KwArgs{
-			"c:a": "aac", "b:a": fmt.Sprint(e.AudioRate), "ar": 48_000, "ac": 2, "af": soundWindow(when) + "," + resampled(e),
+			"c:a": "aac", "b:a": fmt.Sprint(e.AudioRate), "ar": 48_000, "ac": e.Channels, "af": soundWindow(when) + "," + resampled(e),
 		})
 	}
 	return streams, opts
@@ -333,13 +333,15 @@ func soundWindow(when transcode.VideoTime) string {
 	return fmt.Sprintf("atrim=start=0:end=%s", seconds(when.ReadMS()))
 }
 
-// resampled brings the sound to its clock, and more than two channels to two. The mix is normalized: the sum of what all channels give to one
-// stays two decibels below full scale, which is for what the encoder adds. Codecs' channels may be louder than full scale themselves: the
-// limiter holds the mix there, and leaves every other one as it is, to the bit.
+// resampled brings the sound to its clock, and more than two channels to two: each front channel goes to its side as it is, the centre and
+// each surround with half its power, as players mix. That keeps the loudness of films and of speech, which is in the centre. The limiter holds
+// what becomes louder than two decibels below full scale, which are for what the encoder adds, and leaves every other sound as it is, to the
+// bit.
 func resampled(e transcode.VideoEncode) string {
 	if e.Downmix {
-		return "aresample=async=1:first_pts=0:ochl=stereo:rematrix_maxval=0.8," +
-			"alimiter=level_in=1:level_out=1:limit=0.8:attack=5:release=50:asc=0:asc_level=0.5:level=0:latency=1"
+		const unscaled = "rematrix_maxval=100:rematrix_volume=1" // by default, and below what the channels sum up to, the mix is turned down
+		return "aresample=async=1:first_pts=0:ochl=stereo:isf=fltp:osf=fltp:clev=0.70710678:slev=0.70710678:lfe_mix_level=0:" + unscaled +
+			",alimiter=level_in=1:level_out=1:limit=0.8:attack=5:release=50:asc=0:asc_level=0.5:level=0:latency=1"
 	}
 	return "aresample=async=1:first_pts=0"
 }
