@@ -305,7 +305,7 @@ func (g *graph) playback(v *ff.Stream, plan *transcode.VideoPlan, sound *ff.Stre
 // encoded are the streams of an MP4 and how they are encoded.
 func encoded(v *ff.Stream, e transcode.VideoEncode, sound *ff.Stream, when transcode.VideoTime) ([]*ff.Stream, ff.KwArgs) {
 	opts := merge(containerOptions(), ff.KwArgs{
-		"bsf:v": frameLength() + "," + slicesOnly,
+		"bsf:v": frameLength(when) + "," + slicesOnly,
 		"c:v":   "libx264", "preset": e.Preset, "crf": e.CRF, "maxrate": fmt.Sprint(e.MaxRate), "bufsize": fmt.Sprint(e.BufferSize),
 		"profile:v": "high", "level:v": "4.0", "pix_fmt": "yuv420p", "threads:v": encoderThreads,
 		"fps_mode:v": "vfr", "enc_time_base:v": fmt.Sprintf("1/%d", timeBase),
@@ -323,10 +323,21 @@ func encoded(v *ff.Stream, e transcode.VideoEncode, sound *ff.Stream, when trans
 }
 
 // frameLength gives every picture the length of a frame at least. A muxer takes it of the last one only, and ffmpeg 7.1 says a tick there,
-// whose edit list then leaves the last picture out.
-func frameLength() string {
-	return fmt.Sprintf(`setts=pts=PTS:dts=DTS:duration=max(DURATION\,%d)`, timeBase/transcode.SampleHz)
+// whose edit list then leaves the last picture out; 5.1 knows of no other length than this. So the last one is given what is left of the
+// presentation, where that is no longer than pictures stand: neither its decoding nor its showing goes beyond the end.
+func frameLength(when transcode.VideoTime) string {
+	const least = timeBase / transcode.SampleHz
+	end := min(when.ExpectMS, when.ReadMS()) * timeBase / 1000
+	left := fmt.Sprintf(`min(%d-PTS\,%d-STARTPTS-DTS+STARTDTS)`, end, end)
+	return fmt.Sprintf(`setts=pts=PTS:dts=DTS:duration=if(between(%s\,%d\,%d)\,%s\,max(DURATION\,%d))`, left, shortLast, longLast, left, least)
 }
+
+// What is left for the last picture is its length where it is between these, ticks. In less nobody sees it; more is a picture that stands, or
+// something is missing: see holdLast.
+const (
+	shortLast = timeBase / 100
+	longLast  = timeBase / 10
+)
 
 // soundWindow cuts by the clock and not by what has come: sound that begins late ends where the picture does.
 func soundWindow(when transcode.VideoTime) string {

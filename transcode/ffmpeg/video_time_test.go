@@ -2,8 +2,10 @@ package ffmpeg
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/ninefold/ninefold/pipeline"
@@ -170,5 +172,24 @@ func TestClocksThatBeginLate(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+	}
+}
+
+// TestLastFrameOfEveryRate: a clip that is transcoded lasts as long as its source, to a millisecond, at every rate and at the end of a trim.
+func TestLastFrameOfEveryRate(t *testing.T) {
+	t.Parallel()
+	k := newVideoKit(t)
+	for rate, pictures := range map[string]int{"12": 25, "15": 31, "24": 49, "25": 51, "24000/1001": 50, "30000/1001": 61, "50": 101, "60000/1001": 121} {
+		name := strings.ReplaceAll(rate, "/", "-") + ".mp4"
+		k.ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x64:r="+rate, "-frames:v", fmt.Sprint(pictures), "-c:v", "libx264", "-preset", "veryfast", name)
+		want := k.probe(name).DurationMS
+		res, _ := k.video(name, pipeline.Edit{Op: pipeline.OpFlip, Direction: pipeline.FlipHorizontal})
+		if p := res.Rendered.Part; abs(p.DurationMS-want) > 1 || len(p.Warnings) > 0 {
+			t.Errorf("%s a second: %d ms, want %d, %q", rate, p.DurationMS, want, p.Warnings)
+		}
+	}
+	res, _ := k.video("25.mp4", pipeline.Edit{Op: pipeline.OpTrim, StartMS: 500, EndMS: 1730})
+	if got := res.Rendered.Part.DurationMS; abs(got-1230) > 1 {
+		t.Errorf("the trim lasts %d ms, want 1230", got)
 	}
 }
