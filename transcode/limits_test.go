@@ -53,3 +53,20 @@ func TestJPEGPixelsFollow(t *testing.T) {
 		}
 	}
 }
+
+// What phones film by themselves is within the limits: a minute of 4K at 60 pictures a second in HDR, beside eight photos.
+func TestAMinuteOf4K60(t *testing.T) {
+	prof := DefaultProfile()
+	for name, size := range map[string]int64{"iPhone, HDR": 440_000_000, "Android, 70 Mbit/s": 60 * 70_000_000 / 8} {
+		m := phoneVideo()
+		m.Size, m.DurationMS, m.BitRate, m.Width, m.Height = size, 60_000, size*8/60, 3840, 2160
+		m.Video.Codec, m.Video.Width, m.Video.Height, m.Video.FPS, m.Video.PixelFormat = "hevc", 3840, 2160, 60, "yuv420p10le"
+		m.Video.Transfer, m.Video.Primaries, m.Video.Matrix = "arib-std-b67", "bt2020", "bt2020nc"
+		if err := CheckLimits(m, prof); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := NewPlan(pipeline.Item{ID: "i", Kind: pipeline.KindVideo}, m, prof); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

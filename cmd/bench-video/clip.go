@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/ninefold/ninefold/transcode"
 )
 
 // clips are the inputs.
@@ -15,7 +17,7 @@ type clips struct {
 	restless   string // the same, of which everything moves
 	copy30     string // 1080p within what is delivered as it is, 30 frames a second
 	copy60     string
-	large      string // nearly 100 MiB
+	large      string // nearly the largest that is taken
 	largeBytes int64
 }
 
@@ -74,10 +76,10 @@ func film(ctx context.Context, scene, settings, path string) error {
 	return run(ctx, "ffmpeg", args...)
 }
 
-// pad brings the large clip to just under 100 MiB with a box that players skip: what is measured is the size of the file, and a longer
+// pad brings the large clip to just under the limit with a box that players skip: what is measured is the size of the file, and a longer
 // one would only cost time.
 func (c *clips) pad() error {
-	const most = 100<<20 - 1<<10
+	most := transcode.DefaultProfile().Video.MaxBytes - 1<<10
 	info, err := os.Stat(c.large)
 	if err != nil {
 		return err

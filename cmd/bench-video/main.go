@@ -2,7 +2,7 @@
 // frame, scores) through the real engine program and the real classifier; one bare ffmpeg transcode with the same encoder settings; and
 // the usual separate runs: probe, transcode, poster, frames at one a second. They run interleaved, round by round, on clips of 20 s in 1080p
 // with sound that it makes itself: a talking head and a restless clip, which pans and cuts every second. Clips that may be delivered as they
-// are, of 30 and 60 frames a second, are remuxed and transcoded in turn, looked at and not, and a file of 100 MiB goes through the whole
+// are, of 30 and 60 frames a second, are remuxed and transcoded in turn, looked at and not, and a file of the largest size goes through the whole
 // pipeline of this process. It reports every figure, and exits 1 when a limit is missed and 2 when something could not be measured.
 //
 // CPU is user + system time, of this process and of everything it started and has reaped. An engine serves one message: its start is in
@@ -31,7 +31,7 @@ const (
 	mostCopy30     = 0.35 // a remux that is judged, of the transcode of the same file that is judged
 	mostCopy60     = 0.55
 	mostCopy       = 0.15 // a remux that is not
-	mostGrowthMiB  = 32   // of the worker's own memory by a file of 100 MiB
+	mostGrowthMiB  = 32   // of the worker's own memory by a file of the largest size
 	talkingSeconds = 60   // of the clips whose classifier calls are counted
 	noiseSeconds   = 180
 )
@@ -86,7 +86,7 @@ func (b *bench) steps(ctx context.Context, way *ours, made clips) error {
 	for _, step := range []struct {
 		name string
 		do   func(context.Context, *ours, clips) error
-	}{{"talking", b.talking}, {"restless", b.restless}, {"copied", b.copied}, {"calls", b.longer}, {"100 MiB", b.large}} {
+	}{{"talking", b.talking}, {"restless", b.restless}, {"copied", b.copied}, {"calls", b.longer}, {"large", b.large}} {
 		if ctx.Err() != nil {
 			break
 		}
@@ -173,7 +173,7 @@ func (b *bench) longer(ctx context.Context, ours *ours, c clips) error {
 	return nil
 }
 
-// large puts 100 MiB through the whole pipeline and looks at this process, which is the worker.
+// large puts a file of the largest size through the whole pipeline and looks at this process, which is the worker.
 func (b *bench) large(ctx context.Context, ours *ours, c clips) error {
 	growth, err := ours.growth(ctx, c.large)
 	if err != nil {

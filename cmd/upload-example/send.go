@@ -10,14 +10,22 @@ import (
 	"net/http"
 
 	"github.com/ninefold/ninefold/pipeline"
+	"github.com/ninefold/ninefold/transcode"
 )
 
 // maxMessage bounds the first field of the form, bytes.
 const maxMessage = 64 << 10
 
-// most is how large a file of each kind may be, bytes: what the workers' profile takes. auto may turn out to be a video.
-var most = map[pipeline.Kind]int64{
-	pipeline.KindVoice: 16 << 20, pipeline.KindPhoto: 25 << 20, pipeline.KindVideo: 100 << 20, pipeline.KindAuto: 100 << 20,
+// mostBytes is how large a file of a kind may be: what the workers' profile takes. auto may turn out to be a video.
+func mostBytes(kind pipeline.Kind) int64 {
+	p := transcode.DefaultProfile()
+	switch kind {
+	case pipeline.KindVoice:
+		return p.Voice.MaxBytes
+	case pipeline.KindPhoto:
+		return p.Photo.MaxBytes
+	}
+	return p.Video.MaxBytes
 }
 
 // draft is the form's first field, message. The files follow it, one a field, in the order of Files.
@@ -127,7 +135,7 @@ func (a *api) store(ctx context.Context, form *multipart.Reader, items []pipelin
 		if err != nil {
 			return err
 		}
-		if _, err := a.uploads.Upload(ctx, it.Source.Key, field, most[it.Kind], "application/octet-stream"); err != nil {
+		if _, err := a.uploads.Upload(ctx, it.Source.Key, field, mostBytes(it.Kind), "application/octet-stream"); err != nil {
 			return err
 		}
 	}

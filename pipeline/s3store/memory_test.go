@@ -13,13 +13,13 @@ import (
 	"github.com/ninefold/ninefold/pipeline/pipelinetest"
 )
 
-// The largest original there may be, and what moving it may allocate in all: buffers, never the content.
+// A large original, a fifth of the largest there may be, and what moving it may allocate in all: buffers, never the content.
 const (
 	largest    = 100 << 20
 	mostMemory = 16 << 20
 )
 
-// stream is the largest original, the same bytes every time, from a reader that cannot seek.
+// stream is that original, the same bytes every time, from a reader that cannot seek.
 func stream() io.Reader {
 	var seed [32]byte
 	return io.LimitReader(rand.NewChaCha8(seed), largest)
@@ -37,7 +37,7 @@ func allocated(t *testing.T, f func() error) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-func TestMemoryOfTheLargestOriginal(t *testing.T) {
+func TestMemoryOfALargeOriginal(t *testing.T) {
 	s3 := pipelinetest.StartS3(t)
 	s3.MakeBucket(t, "bucket")
 	cfg := config(s3, "bucket")

@@ -40,6 +40,9 @@ func (t Tools) probePicture(ctx context.Context, dir string, f pipeline.File, un
 // hideSound copies an MP4 and renames the sample entries of what is not AAC-LC or built on it. It reports false, and copies nothing, where
 // there is no picture besides.
 func hideSound(from, to string) (bool, error) {
+	if file, err := os.Stat(from); err != nil || file.Size() > maxHidden {
+		return false, nil //nolint:nilerr // it is refused by its name
+	}
 	info, err := readMP4(from)
 	if err != nil || info.track("vide") == nil {
 		return false, nil //nolint:nilerr // ffprobe has said what is wrong
@@ -58,6 +61,9 @@ func hideSound(from, to string) (bool, error) {
 	}
 	return true, copyRenamed(from, to, at)
 }
+
+// maxHidden bounds the copy, bytes: no engine may write a larger file than 256 MiB.
+const maxHidden = 200 << 20
 
 // decodedAAC reports whether a configuration names a kind of MPEG-4 audio that every ffmpeg decodes: Main, LC, SBR, PS.
 func decodedAAC(config []byte) bool {

@@ -79,15 +79,19 @@ func (r *room) lend(ws *pipeline.Workspace, name string) (string, error) {
 	if os.Link(from, to) == nil {
 		return inside, nil
 	}
-	return inside, carry(ws, r.Workspace, name, inside) // another file system, or one without links
+	return inside, carry(ws, r.Workspace, name, inside, maxLent) // another file system, or one without links
 }
 
-// maxCarried bounds one file that an engine wrote, bytes; RLIMIT_FSIZE is the same.
-const maxCarried = 256 << 20
+const (
+	// maxCarried bounds one file that an engine wrote, bytes; RLIMIT_FSIZE is the same.
+	maxCarried = 256 << 20
+	// maxLent bounds one file that an engine is to read: above the largest original that any profile should take.
+	maxLent = 1 << 30
+)
 
-// carry copies a file from one workspace to another. Nothing about it is believed: see Workspace.Open.
-func carry(from, to *pipeline.Workspace, name, as string) error {
-	src, size, err := from.Open(name, maxCarried)
+// carry copies a file of at most so many bytes from one workspace to another. Nothing about it is believed: see Workspace.Open.
+func carry(from, to *pipeline.Workspace, name, as string, most int64) error {
+	src, size, err := from.Open(name, most)
 	if err != nil {
 		return crashed("%w", err)
 	}
@@ -219,7 +223,7 @@ func (r *room) collect(ws *pipeline.Workspace, op Op, resp Response) error {
 	}
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		if err := carry(r.Workspace, ws, name, name); err != nil {
+		if err := carry(r.Workspace, ws, name, name, maxCarried); err != nil {
 			return err
 		}
 	}
