@@ -150,6 +150,11 @@ func (r *reading) video(ctx context.Context, file pipeline.Rendition) error {
 			frame.Lost = &lost
 		}
 		choice := selector.Offer(frame)
+		if mean := selector.Fused(); mean != nil {
+			if err := r.samples.add(*mean, f.AtMS, true); err != nil {
+				return err
+			}
+		}
 		if choice == screen.None {
 			return nil
 		}

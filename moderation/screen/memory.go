@@ -1,5 +1,7 @@
 package screen
 
+import "slices"
+
 // memory is the frames scored last, at most Remembered, the latest at the end.
 type memory []remembered
 
@@ -33,11 +35,17 @@ func (m memory) holds(f Frame, sum signature, bound int) bool {
 
 // like compares a frame with a scored one. Detail that only points tell of is held to Bound whatever bound is.
 func (r remembered) like(f Frame, sum signature, bound int) bool {
-	if r.base.W != f.Base.W || r.base.H != f.Base.H || r.sign.distance(sum) > bound {
-		return false
-	}
 	if (r.lost == nil) != (f.Lost == nil) || r.lost != nil && r.lost.differs(*f.Lost, Bound) {
 		return false
 	}
-	return alike(r.base, f.Base, bound)
+	return r.looksLike(f.Base, sum, bound)
+}
+
+func (r remembered) looksLike(p Pixels, sum signature, bound int) bool {
+	return r.base.W == p.W && r.base.H == p.H && r.sign.distance(sum) <= bound && alike(r.base, p, bound)
+}
+
+// shows reports whether a picture is like one of the frames, whatever detail they lost.
+func (m memory) shows(p Pixels, sum signature, bound int) bool {
+	return slices.ContainsFunc(m, func(r remembered) bool { return r.looksLike(p, sum, bound) })
 }

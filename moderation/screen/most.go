@@ -18,5 +18,5 @@ func MostOfVideo(w, h, frames, side int) int {
 	if w < 1 || h < 1 || side < 1 {
 		return 0
 	}
-	return len(Regions(BaseSize(w, h, side))) * min(frames, Budget+reserve)
+	return len(Regions(BaseSize(w, h, side)))*min(frames, Budget+reserve) + min(frames/fusedLeast, FusedBudget)
 }

@@ -553,6 +553,9 @@ func TestMostIsNeverTooLittle(t *testing.T) {
 			scored++
 		case None:
 		}
+		if s.Fused() != nil {
+			scored++
+		}
 	}
 	if s.Finish() != nil {
 		scored += len(Regions(bw, bh))
@@ -560,7 +563,7 @@ func TestMostIsNeverTooLittle(t *testing.T) {
 	if most := MostOfVideo(640, 360, frames, side); scored > most || scored < frames {
 		t.Errorf("%d pictures of %d frames, promised are %d", scored, frames, most)
 	}
-	if MostOfVideo(640, 360, 1e6, side) != len(Regions(bw, bh))*(Budget+reserve) {
+	if MostOfVideo(640, 360, 1e6, side) != len(Regions(bw, bh))*(Budget+reserve)+FusedBudget {
 		t.Error("a budget is no bound")
 	}
 }

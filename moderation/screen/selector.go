@@ -64,19 +64,58 @@ type Selector struct {
 	last   *Frame // the last frame, where it was not scored
 	spare  []byte // its bytes
 	gapMS  float64
+
+	fusion *fusion
+	means  memory  // scored
+	scored int     // of means
+	fused  *Pixels // the mean to score now
 }
 
 // NewSelector returns a Selector for a file of about expect frames. seed is a secret: whoever knows it knows which frames are drawn.
 func NewSelector(seed [32]byte, expect int) *Selector {
-	return &Selector{budget: Budget, rng: rand.New(rand.NewChaCha8(seed)), share: float64(drawn) / float64(max(expect, drawn))}
+	return &Selector{budget: Budget, fusion: newFusion(), rng: rand.New(rand.NewChaCha8(seed)), share: float64(drawn) / float64(max(expect, drawn))}
 }
 
-// Offer says what of f is to be scored.
+// Offer says what of f is to be scored. Ask Fused as well.
 func (s *Selector) Offer(f Frame) Choice {
+	before, sum := s.Coverage, sign(f.Base)
+	choice := s.offer(f, sum)
+	mean := s.fusion.add(f, sum)
+	s.fusion.covered += s.Covered - before.Covered
+	s.fusion.coveredMS += s.CoveredMS - before.CoveredMS
+	s.fuse(mean)
+	return choice
+}
+
+// Fused returns what the frames offered last look like together, where that is to be scored: pictures that alternate faster than eyes follow
+// are seen as one that no frame shows.
+func (s *Selector) Fused() *Pixels { return s.fused }
+
+// fuse has a mean scored that is like nothing that was. Beyond the budget its frames are not covered.
+func (s *Selector) fuse(mean *Pixels) {
+	s.fused = nil
+	if mean == nil {
+		return
+	}
+	sum := sign(*mean)
+	if s.means.shows(*mean, sum, Bound) || s.wholes.shows(*mean, sum, Bound) {
+		return
+	}
+	if s.scored == FusedBudget {
+		s.Covered -= s.fusion.covered
+		s.CoveredMS -= s.fusion.coveredMS
+		s.LongestMS = max(s.LongestMS, s.fusion.ms)
+		return
+	}
+	s.scored++
+	s.fused = mean
+	s.means.add(Frame{Base: *mean}, sum)
+}
+
+func (s *Selector) offer(f Frame, sum signature) Choice {
 	lucky := s.rng.Float64() < s.share // drawn for every frame, so that the draw depends on nothing that a sender can move
 	s.Frames++
 	s.ShownMS += f.ForMS
-	sum := sign(f.Base)
 	like, tilesLike := s.wholes.holds(f, sum, Bound), s.tiles.holds(f, sum, TileBound)
 	like = like && tilesLike
 	whole := f.Always || lucky || len(s.wholes) == 0
