@@ -20,25 +20,39 @@ import (
 // that choose it.
 func redModel(t *testing.T) []string {
 	t.Helper()
-	const side = 32
+	return ownModel(t, "red", 32, []tfjs.Initializer{
+		{Name: "w", Dims: []int64{3, 1}, Floats: []float32{20, -20, -20}}, {Name: "b", Dims: []int64{1}, Floats: []float32{-8}},
+	}, []tfjs.Node{
+		{Op: "GlobalAveragePool", Inputs: []string{"pixels"}, Outputs: []string{"mean"}},
+		{Op: "Flatten", Inputs: []string{"mean"}, Outputs: []string{"flat"}},
+		{Op: "Gemm", Inputs: []string{"flat", "w", "b"}, Outputs: []string{"answer"}},
+	})
+}
+
+// spotModel is redModel for the reddest spot of a picture.
+func spotModel(t *testing.T) []string {
+	t.Helper()
+	return ownModel(t, "spot", 64, []tfjs.Initializer{
+		{Name: "w", Dims: []int64{1, 3, 1, 1}, Floats: []float32{20, -20, -20}}, {Name: "b", Dims: []int64{1}, Floats: []float32{-8}},
+	}, []tfjs.Node{
+		{Op: "Conv", Inputs: []string{"pixels", "w", "b"}, Outputs: []string{"red"}},
+		{Op: "GlobalMaxPool", Inputs: []string{"red"}, Outputs: []string{"most"}},
+		{Op: "Flatten", Inputs: []string{"most"}, Outputs: []string{"answer"}},
+	})
+}
+
+func ownModel(t *testing.T, id string, side int64, weights []tfjs.Initializer, nodes []tfjs.Node) []string {
+	t.Helper()
 	graph := tfjs.Graph{
-		Name:   "red",
+		Name: id, Initializers: weights, Nodes: nodes,
 		Input:  tfjs.ValueInfo{Name: "pixels", Dims: []int64{1, 3, side, side}},
 		Output: tfjs.ValueInfo{Name: "answer", Dims: []int64{1, 1}},
-		Initializers: []tfjs.Initializer{
-			{Name: "w", Dims: []int64{3, 1}, Floats: []float32{20, -20, -20}}, {Name: "b", Dims: []int64{1}, Floats: []float32{-8}},
-		},
-		Nodes: []tfjs.Node{
-			{Op: "GlobalAveragePool", Inputs: []string{"pixels"}, Outputs: []string{"mean"}},
-			{Op: "Flatten", Inputs: []string{"mean"}, Outputs: []string{"flat"}},
-			{Op: "Gemm", Inputs: []string{"flat", "w", "b"}, Outputs: []string{"answer"}},
-		},
 	}
 	data := graph.Encode()
 	sum := sha256.Sum256(data)
 	m := moderation.Manifest{
-		Schema: moderation.ModelSchema, ID: "red", SHA256: hex.EncodeToString(sum[:]), Licence: "CC0-1.0",
-		Input:      moderation.Input{Layout: moderation.NCHW, Size: side, Color: moderation.RGB, Resize: moderation.BilinearHalfPixel, Scale: 255},
+		Schema: moderation.ModelSchema, ID: id, SHA256: hex.EncodeToString(sum[:]), Licence: "CC0-1.0",
+		Input:      moderation.Input{Layout: moderation.NCHW, Size: int(side), Color: moderation.RGB, Resize: moderation.BilinearHalfPixel, Scale: 255},
 		Output:     moderation.Output{Kind: moderation.LogitsSigmoid, Labels: []string{"red"}},
 		Categories: moderation.Categories{Explicit: moderation.Category{Labels: []string{"red"}}},
 		Thresholds: moderation.Thresholds{Explicit: moderation.Threshold{Low: 0.3, High: 0.5}},
