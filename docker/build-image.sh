@@ -27,6 +27,10 @@ done
 [ "$(id -u)" = 0 ] || fail "debootstrap and chroot isolation need root: sudo $0"
 
 store=(--root "$work/storage" --runroot "$work/run")
+# What runs in the build keeps this machine's limits: buildah would raise them, and not every root may.
+limit() { printf '"%s=%s:%s"' "$1" "$(ulimit -S"$2" | sed s/unlimited/-1/)" "$(ulimit -H"$2" | sed s/unlimited/-1/)"; }
+printf '[containers]\ndefault_ulimits = [%s, %s]\n' "$(limit nproc u)" "$(limit nofile n)" >"$work/containers.conf"
+export CONTAINERS_CONF_OVERRIDE=$work/containers.conf
 buildah() { command buildah "${store[@]}" "$@"; }
 
 make_base() {

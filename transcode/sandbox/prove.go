@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -57,6 +58,10 @@ const maxDisproved = 2000
 
 func disproved(kind pipeline.Kind, err error) Check {
 	why := clip(strings.ReplaceAll(err.Error(), "\n", "; "), maxDisproved)
+	if errors.Is(err, context.DeadlineExceeded) || pipeline.AsError(err).Code == pipeline.CodeDecodeTimeout {
+		return Check{Name: knownName(kind), Detail: why + ": no answer in time says nothing of the libraries; this machine is too busy, or too slow for " +
+			"media of a second; run it again with less beside it"}
+	}
 	return Check{Name: knownName(kind), Detail: why + ": this machine's libraries answer otherwise than those that Ninefold is tried on " +
 		"(Debian 12 and 13), so its renditions cannot be trusted; install those releases' libvips, libheif and ffmpeg"}
 }
