@@ -32,8 +32,10 @@ type Paces interface {
 // Step is a part of a look whose length goes by its work.
 type Step string
 
-// The steps. The unit of reading back is a million delivered pixels, that of judging a picture that is scored.
+// The steps. The unit of reading back is a million delivered pixels, that of judging a picture that is scored, that of rendering a million of
+// MeteredPlan's.
 const (
+	StepRender     Step = "render"
 	StepReadPhoto  Step = "read-photo"
 	StepReadVideo  Step = "read-video"
 	StepJudgePhoto Step = "judge-photo"
@@ -41,14 +43,16 @@ const (
 )
 
 // Steps returns every step.
-func Steps() []Step { return []Step{StepReadPhoto, StepReadVideo, StepJudgePhoto, StepJudgeVideo} }
+func Steps() []Step {
+	return []Step{StepRender, StepReadPhoto, StepReadVideo, StepJudgePhoto, StepJudgeVideo}
+}
 
 // usualPace is what a step takes where nothing was measured yet: twice what two cores needed.
 func (s Step) usualPace() time.Duration {
 	switch s {
 	case StepReadPhoto:
 		return 60 * time.Millisecond
-	case StepReadVideo:
+	case StepReadVideo, StepRender:
 		return 5 * time.Millisecond
 	}
 	return 10 * time.Millisecond
@@ -83,6 +87,27 @@ func (p *Pipeline) longestLook(ctx context.Context, part Part) time.Duration {
 func (p *Pipeline) takes(ctx context.Context, s Step, work float64) time.Duration {
 	pace := cmp.Or(p.Paces.Pace(ctx, s), s.usualPace())
 	return time.Duration(min(work*float64(pace), float64(longestHold)))
+}
+
+// longestRecode is what a look at a copied video takes besides where it turns out that the copy must be made anew, and is read again.
+func (it *itemRun) longestRecode(ctx context.Context) time.Duration {
+	plan, ok := it.plan.(MeteredPlan)
+	if !ok || !it.even() || it.Moderator.Side() == 0 || it.rendered.Part.Method != methodCopied {
+		return 0
+	}
+	cost, _ := plan.Work()
+	return it.takes(ctx, StepRender, float64(cost)/1e6) + it.takes(ctx, StepReadVideo, megapixels(it.rendered.Part))
+}
+
+// learnRender notes how long a render took that was no copy.
+func (it *itemRun) learnRender(ctx context.Context, took time.Duration) {
+	plan, ok := it.plan.(MeteredPlan)
+	if !ok || it.Paces == nil || it.rendered.Part.Method == methodCopied {
+		return
+	}
+	if cost, _ := plan.Work(); cost > 0 {
+		it.Paces.Took(ctx, StepRender, float64(cost)/1e6, took)
+	}
 }
 
 // learn notes how long a look at part took: until its files were read back, and from then on.
@@ -170,6 +195,14 @@ func (r *run) hold(m *Manifest) {
 	if due.After(m.FinishedAt) {
 		m.NotBefore, m.FinishedAt = &due, due
 	}
+}
+
+// heldMS is how much longer m waits to be announced.
+func (r *run) heldMS(m Manifest) int64 {
+	if now := r.Now(); m.Held(now) {
+		return m.NotBefore.Sub(now).Milliseconds()
+	}
+	return 0
 }
 
 // Held reports whether m may not be shown to anybody yet.

@@ -47,9 +47,17 @@ func loadOf(n int) load {
 type laborious struct {
 	pipeline.Processors
 	pipeline.Moderator
-	clock *ticking
-	load  load
+	clock  *ticking
+	load   load
+	copies bool // videos are copied, and turn out to be ambiguous
 }
+
+// copied is a plan that copies.
+type copied struct{ pipeline.Plan }
+
+func (c copied) Recoded() pipeline.Plan { return c.Plan }
+
+func (copied) Work() (cost, message int64) { return 40e6, 1e9 }
 
 func (l *laborious) Open(ctx context.Context, ws *pipeline.Workspace) (pipeline.Processor, error) {
 	p, err := l.Processors.Open(ctx, ws)
@@ -71,7 +79,23 @@ func (p laboriousProcessor) KeyFrames(ctx context.Context, f pipeline.File, plan
 	return p.Processor.KeyFrames(ctx, f, plan)
 }
 
+func (p laboriousProcessor) Plan(item pipeline.Item, m pipeline.Media) (pipeline.Plan, error) {
+	plan, err := p.Processor.Plan(item, m)
+	if p.l.copies && err == nil {
+		plan = copied{plan}
+	}
+	return plan, err
+}
+
 func (p laboriousProcessor) Render(ctx context.Context, f pipeline.File, plan pipeline.Plan, progress func(float64)) (*pipeline.Rendered, error) {
+	if _, copies := plan.(copied); copies {
+		p.l.clock.pass(100 * time.Millisecond)
+		made, err := p.Processor.Render(ctx, f, plan, progress)
+		if err == nil {
+			made.Part.Method = "remux"
+		}
+		return made, err
+	}
 	p.l.clock.pass(p.l.load.render / 2)
 	defer p.l.clock.pass(p.l.load.render / 2)
 	return p.Processor.Render(ctx, f, plan, progress)
@@ -82,7 +106,11 @@ func (p laboriousProcessor) ReadBack(ctx context.Context, order pipeline.ReadOrd
 	if order.Side > 0 {
 		p.l.clock.pass(p.l.load.read)
 	}
-	return p.Processor.ReadBack(ctx, order)
+	back, err := p.Processor.ReadBack(ctx, order)
+	if err == nil && order.Side > 0 && order.Part.Method == "remux" {
+		back.Ambiguous = true
+	}
+	return back, err
 }
 
 // measured is a deployment where a look takes 6 s at most.
@@ -91,8 +119,11 @@ type measured struct{}
 func (measured) Took(context.Context, pipeline.Step, float64, time.Duration) {}
 
 func (measured) Pace(_ context.Context, s pipeline.Step) time.Duration {
-	if s == pipeline.StepJudgeVideo || s == pipeline.StepJudgePhoto {
+	switch s {
+	case pipeline.StepJudgeVideo, pipeline.StepJudgePhoto:
 		return 6 * time.Second // a picture; the fakes have one
+	case pipeline.StepRender:
+		return 250 * time.Millisecond // a million of pixels; a copied plan says forty
 	}
 	return time.Nanosecond
 }
@@ -251,6 +282,52 @@ func TestNoClockTellsOfAResend(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestNoClockTellsOfACopy: a copied video that turns out to be ambiguous is made anew where somebody looks. It is announced as late where nobody
+// does.
+func TestNoClockTellsOfACopy(t *testing.T) {
+	t.Parallel()
+	var first []float64
+	for who, change := range bands() {
+		r, l := evenly(t, moderation.TimingEven, pipeline.Withhold, moderation.ScanNeeded)
+		l.copies = true
+		var all []float64
+		for i := range 8 {
+			l.load = loadOf(i)
+			key := fmt.Sprintf("film-%d", i)
+			r.upload(t, key, "film  "+key)
+			j := job(fmt.Sprintf("j%d", i), key)
+			j.Items[0].Kind = pipeline.KindAuto
+			change(&j.Recipients[0])
+			m := r.run(t, j, pipeline.RunOptions{})
+			all = append(all, announcedAfter(m, l.clock.Now()))
+			if least := (l.load.render + 2*l.load.read + l.load.judge).Seconds(); all[i] < least {
+				t.Errorf("%s: message %d is announced after %.2f s, one that is made anew takes %.2f s", who, i, all[i], least)
+			}
+		}
+		if first == nil {
+			first = all
+		}
+		if apart(all, first) {
+			t.Errorf("%s: %.2f s, others %.2f s", who, median(all), median(first))
+		}
+	}
+}
+
+// TestWhatCannotBeReadBackIsUnseen: a file whose delivered form cannot be decoded in full is withheld from those who are protected and not
+// rejected, which would tell the sender that somebody is.
+func TestWhatCannotBeReadBackIsUnseen(t *testing.T) {
+	t.Parallel()
+	for who, want := range map[pipeline.AgeBand]pipeline.Action{pipeline.Adult: pipeline.Deliver, pipeline.Teen: pipeline.Withhold} {
+		r := newRig(t)
+		r.upload(t, "a", "garbled")
+		m := r.run(t, people(job("j", "a"), pipeline.Adult, who, pipeline.FilterOff), pipeline.RunOptions{})
+		if got := actions(m); m.Status != pipeline.StatusReady || !slices.Equal(got, []pipeline.Action{want}) || r.mod.Screened.Load() != 0 {
+			t.Errorf("%s: %s, %v, %+v", who, m.Status, got, m.Parts[0].Error)
+		}
+		r.leavesNothing(t)
 	}
 }
 

@@ -216,7 +216,7 @@ func (r *run) logJob(m Manifest) {
 	r.Log.Info("job done", slog.String("job_id", m.JobID), slog.String("message_id", m.MessageID), slog.String("status", string(m.Status)),
 		slog.Any("codes", codes), slog.Int("items", len(r.job.Items)), slog.Int("recipients", len(r.job.Recipients)),
 		slog.Int64("source_bytes", in), slog.Int64("rendition_bytes", out), slog.Int64("duration_ms", m.FinishedAt.Sub(m.CreatedAt).Milliseconds()),
-		slog.Bool("held", m.NotBefore != nil))
+		slog.Int64("held_ms", r.heldMS(m)))
 }
 
 // manifest does the work of Run between the look for an old manifest and the commit of the new one.

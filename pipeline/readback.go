@@ -16,21 +16,28 @@ func (it *itemRun) screen(ctx context.Context) error {
 		return it.refusedToAll()
 	}
 	needed, begun := it.needed(it.kind()), it.Now()
-	it.look = it.longestLook(ctx, it.rendered.Part)
+	it.look = it.longestLook(ctx, it.rendered.Part) + it.longestRecode(ctx)
 	defer func() { it.looked += it.Now().Sub(begun) }()
-	back, err := it.readBack(ctx, it.rendered.Part, true, needed)
-	if err == nil && back.Ambiguous {
-		back, err = it.recode(ctx, back)
-	}
+	back, seen, err := it.readMade(ctx, needed)
 	if err != nil {
 		return err
+	}
+	made := back.Ambiguous
+	if made {
+		if back, err = it.recode(ctx, back); err != nil {
+			return err
+		}
 	}
 	if err := it.adopt(ctx, back); err != nil {
 		return err
 	}
-	if !needed {
+	switch {
+	case !needed:
 		it.facts = notNeeded()
 		return nil
+	case !seen:
+		it.facts = Facts{Status: PartScored, Level: LevelUnknown}
+		return it.refusedToAll()
 	}
 	read := it.Now()
 	facts, err := it.judge(ctx, back.Screen)
@@ -38,13 +45,32 @@ func (it *itemRun) screen(ctx context.Context) error {
 		return ctx.Err()
 	}
 	it.facts = facts
-	if err == nil {
-		it.learn(ctx, it.rendered.Part, back.Screen, read.Sub(begun), it.Now().Sub(read))
-	} else {
+	switch {
+	case err != nil:
 		it.Log.Warn("scan", "job_id", it.job.JobID, "item_id", it.item.ID, "error", err)
+	case !made:
+		it.learn(ctx, it.rendered.Part, back.Screen, read.Sub(begun), it.Now().Sub(read))
 	}
 	return it.refusedToAll()
 }
+
+// readMade reads back what was rendered. What cannot be read in full is unseen, not rejected: it goes on to those for whom nobody looks, and a
+// rejection would tell the sender for whom somebody does.
+func (it *itemRun) readMade(ctx context.Context, judged bool) (back *ReadBack, seen bool, err error) {
+	back, err = it.readBack(ctx, it.rendered.Part, true, judged)
+	if err == nil || !judged || Retryable(err) {
+		return back, judged && err == nil, err
+	}
+	it.Log.Warn("a rendition cannot be read back; nothing is known of it", "job_id", it.job.JobID, "item_id", it.item.ID, "error", err)
+	if err := it.ws.Remove(it.readDir()); err != nil {
+		return nil, false, Trouble(CodeInternal, "scratch", err)
+	}
+	back, err = it.readBack(ctx, it.rendered.Part, true, false)
+	return back, false, err
+}
+
+// readDir is where reading back an item writes.
+func (it *itemRun) readDir() string { return fmt.Sprintf("out/%d/read", it.index) }
 
 // methodCopied is Part.Method of a video whose packets were copied.
 const methodCopied = "remux"
@@ -94,7 +120,7 @@ func (it *itemRun) readBack(ctx context.Context, part Part, made, judged bool) (
 		return nil, err
 	}
 	back, err := it.proc.ReadBack(ctx, ReadOrder{
-		Part: part, Out: fmt.Sprintf("out/%d/read", it.index), Make: made, Side: side, Seed: seed,
+		Part: part, Out: it.readDir(), Make: made, Side: side, Seed: seed,
 	})
 	if err != nil {
 		return nil, err

@@ -174,7 +174,10 @@ func (it *itemRun) makePlan(ctx context.Context) (err error) {
 }
 
 func (it *itemRun) render(ctx context.Context) (err error) {
-	it.rendered, err = it.proc.Render(ctx, it.file, it.plan, it.report)
+	begun := it.Now()
+	if it.rendered, err = it.proc.Render(ctx, it.file, it.plan, it.report); err == nil {
+		it.learnRender(ctx, it.Now().Sub(begun))
+	}
 	return err
 }
 

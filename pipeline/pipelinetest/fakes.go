@@ -24,7 +24,7 @@ func JPEG(text string) []byte { return append([]byte("\xff\xd8\xff\xe0"), text..
 //   - "trouble" is our own trouble, "panic" a panic, "hang" waits for the context
 //   - "unfit" is rendered and does not verify
 //   - "film" is identified as a video, with one key frame; it is rendered like anything else. "film 40" costs 40 of the 100 that a message may
-//   - "unreadable" is rendered and cannot be read back
+//   - "unreadable" is rendered and cannot be read back, "garbled" not where it is judged
 //   - anything else becomes one rendition with the same bytes; read back it is one sample of 1×1 pixel, and a safe rendition
 type Processors struct {
 	Opened, Closed, Identified, Looked, Rendered, Verified, ReadBacks atomic.Int64
@@ -196,7 +196,7 @@ func (p *processor) ReadBack(ctx context.Context, order pipeline.ReadOrder) (*pi
 		if err != nil {
 			return nil, err
 		}
-		if text == "rendition of unreadable" {
+		if text == "rendition of unreadable" || text == "rendition of garbled" && order.Side > 0 {
 			return nil, pipeline.Refuse(pipeline.CodeEncodeFailed, "the test refuses it")
 		}
 		if err := p.readBack(back, order, text, i); err != nil {
