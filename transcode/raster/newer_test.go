@@ -1,10 +1,15 @@
 package raster
 
 import (
+	"errors"
 	"image"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	ot "github.com/go-text/typesetting/font/opentype"
+	"github.com/go-text/typesetting/font/opentype/tables"
 
 	"github.com/ninefold/ninefold/pipeline"
 )
@@ -44,6 +49,28 @@ func inkOf(card *image.NRGBA) (shown, painted int) {
 		}
 	}
 	return shown, painted
+}
+
+// The font has a name of its own: no program that asks for Noto Color Emoji is given these few glyphs.
+func TestNewerEmojiHaveTheirOwnName(t *testing.T) {
+	t.Parallel()
+	ld, done, err := newerCards(t).setter.fonts.newerEmoji().loader()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := ld.RawTable(ot.MustNewTag("name"))
+	if err = errors.Join(err, done()); err != nil {
+		t.Fatal(err)
+	}
+	names, _, err := tables.ParseName(raw)
+	for _, id := range []tables.NameID{1, 4, 6} { // family, full name, PostScript's
+		if name := names.Name(id); err != nil || !strings.HasPrefix(name, "Ninefold") {
+			t.Errorf("name %d is %q, %v", id, name, err)
+		}
+	}
+	if licence := names.Name(13); licence == "" {
+		t.Error("the font names no licence")
+	}
 }
 
 // Each is a picture of its own, as large as an older emoji and in colours: no box, no blank, and not all the same.

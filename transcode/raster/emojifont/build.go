@@ -75,7 +75,7 @@ func newerCells(ld *ot.Loader, docs []document) ([]cell, error) {
 	return cells, nil
 }
 
-// assemble writes the font: the source's names and measures, and the pictures.
+// assemble writes the font: the source's measures, a name of its own, and the pictures.
 func assemble(ld *ot.Loader, pictures [][]byte) ([]byte, error) {
 	raw := map[string][]byte{}
 	for _, name := range []string{"OS/2", "head", "hhea", "maxp", "name", "post"} {
@@ -84,6 +84,10 @@ func assemble(ld *ot.Loader, pictures [][]byte) ([]byte, error) {
 			return nil, err
 		}
 		raw[name] = slices.Clone(data)
+	}
+	var err error
+	if raw["name"], err = nameTable(raw["name"]); err != nil {
+		return nil, err
 	}
 	if err := checkDesign(raw["head"], raw["hhea"]); err != nil {
 		return nil, err
