@@ -249,7 +249,8 @@ func (j *videoJob) rendition(info *mp4, video *mp4Track, name string) (pipeline.
 	}
 	return pipeline.Rendition{
 		Name: "playback", Class: pipeline.ClassFull, Path: j.rel(name), MIME: "video/mp4", Codecs: codecs, Size: size,
-		Width: video.width, Height: video.height, DurationMS: info.durationMS, Frames: int(video.samples), Bitrate: size * 8000 / max(1, info.durationMS), Default: true,
+		Width: video.width, Height: video.height, DurationMS: info.durationMS, Frames: int(video.samples),
+		Bitrate: size * 8000 / max(1, info.durationMS), Default: true,
 	}, nil
 }
 

@@ -113,8 +113,8 @@ func checkReadBack(r *pipeline.ReadBack, req Request) error {
 		return crashed("read answered %d safe renditions", len(r.Safe))
 	}
 	for _, f := range r.Safe {
-		if f.Class != pipeline.ClassSafe {
-			return crashed("read answered a rendition of class %.40q", f.Class)
+		if f.Class != pipeline.ClassSafe || f.MIME != pipeline.TypeJPEG.MIME {
+			return crashed("read answered a rendition of class %.40q and type %.40q", f.Class, f.MIME)
 		}
 		if err := checkRendition(f, req.Out); err != nil {
 			return err

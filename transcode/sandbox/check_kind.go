@@ -55,12 +55,13 @@ var (
 	movie    = []string{pipeline.TypeMP4.MIME}
 )
 
-// forms are the renditions of each kind, by name, and the types they come in.
+// forms are the renditions of each kind, by name, and the types they come in. What shows nothing is not among them: it is made by the engine
+// that reads back (checkReadBack).
 var forms = map[pipeline.Kind]map[string][]string{
 	pipeline.KindVoice: {"voice": {pipeline.TypeOgg.MIME, pipeline.TypeM4A.MIME}},
-	pipeline.KindPhoto: {"display": pictures, "preview": pictures, "thumb": pictures, "grid": pictures, "blurred": {pipeline.TypeJPEG.MIME}},
+	pipeline.KindPhoto: {"display": pictures, "preview": pictures, "thumb": pictures, "grid": pictures},
 	pipeline.KindVideo: {
-		"playback": movie, "small": movie, "poster": pictures, "thumb": pictures, "grid": pictures, "blurred": {pipeline.TypeJPEG.MIME},
+		"playback": movie, "small": movie, "poster": pictures, "thumb": pictures, "grid": pictures,
 		"sprite": append([]string{indexMIME}, pictures...),
 	},
 }

@@ -227,10 +227,7 @@ func (r *room) collect(ws *pipeline.Workspace, op Op, resp Response) error {
 			return err
 		}
 	}
-	if op != OpRender {
-		return nil
-	}
-	for _, f := range resp.Rendered.Part.Renditions {
+	for _, f := range files {
 		if err := checkBytes(ws, f); err != nil {
 			return err
 		}

@@ -158,6 +158,7 @@ func TestWhatAnEngineDoesToItselfIsAResult(t *testing.T) {
 		{"webp", pipeline.CodeEngineCrashed},
 		{"index", pipeline.CodeEngineCrashed},
 		{"sharp", pipeline.CodeEngineCrashed},
+		{"another file", pipeline.CodeEngineCrashed},
 		{"safe display", pipeline.CodeEngineCrashed},
 		{"codecs", pipeline.CodeEngineCrashed},
 		{"color", pipeline.CodeEngineCrashed},

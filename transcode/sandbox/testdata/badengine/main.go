@@ -203,6 +203,13 @@ func (b *bad) lies(word, out string) (*pipeline.Rendered, error) {
 	case "sharp": // the picture itself as what shows nothing
 		r.Part.Renditions = append(r.Part.Renditions, *first)
 		r.Part.Renditions[1].Name, r.Part.Renditions[1].Class = "blurred", pipeline.ClassSafe
+	case "another file": // the picture once more, as what shows nothing
+		again := filepath.Join(out, "blurred.jpg")
+		if err := os.WriteFile(filepath.Join(b.dir, again), []byte("\xff\xd8\xffpicture"), 0o600); err != nil {
+			return nil, err
+		}
+		r.Part.Renditions = append(r.Part.Renditions, *first)
+		r.Part.Renditions[1].Name, r.Part.Renditions[1].Class, r.Part.Renditions[1].Path = "blurred", pipeline.ClassSafe, again
 	case "safe display":
 		first.Name, first.Class = "blurred", pipeline.ClassFull
 	case "codecs":
