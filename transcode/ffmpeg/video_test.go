@@ -408,9 +408,12 @@ func TestHDR(t *testing.T) {
 func TestColourIsKept(t *testing.T) {
 	k := newVideoKit(t)
 	for name, c := range map[string]struct{ matrix, space, rng, format string }{
-		"bt601":      {"smpte170m", "smpte170m", "tv", "yuv420p"},
-		"full range": {"bt709", "bt709", "pc", "yuv420p"},
-		"ten bit":    {"bt709", "bt709", "tv", "yuv420p10le"},
+		"bt601":            {"smpte170m", "smpte170m", "tv", "yuv420p"},
+		"bt601 of PAL":     {"bt470", "bt470bg", "tv", "yuv420p"},
+		"bt601 full range": {"smpte170m", "smpte170m", "pc", "yuv420p"},
+		"bt601 ten bit":    {"smpte170m", "smpte170m", "tv", "yuv420p10le"},
+		"full range":       {"bt709", "bt709", "pc", "yuv420p"},
+		"ten bit":          {"bt709", "bt709", "tv", "yuv420p10le"},
 	} {
 		file := strings.ReplaceAll(name, " ", "") + ".mp4"
 		k.ffmpeg("-f", "lavfi", "-i", "color=0xC81E3C:s=128x128:r=10:d=0.5,format=gbrp",
