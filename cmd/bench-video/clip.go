@@ -33,10 +33,11 @@ func talkingScene(seconds int) string {
 		"drawbox=x=900:y=720:w=120:h=24+24*lt(mod(t\\,0.4)\\,0.2):c=0x602020:t=fill,trim=duration=%d,%s", room, head, seconds, grain)
 }
 
-// restlessScene pans over a picture and cuts to another part of it, in other colours, every second.
+// restlessScene pans over a picture and cuts to another part of it, in other colours, every second. Half of its frames must be scored, as of
+// real restless clips.
 func restlessScene(seconds int) string {
-	const wide = "mandelbrot=s=3840x2160:r=30:start_scale=0.8,trim=end_frame=1,loop=-1:1,setpts=N/(30*TB)"
-	return fmt.Sprintf("%s,crop=1920:1080:x='mod(floor(t)*577\\,1600)+240*mod(t\\,1)':y='mod(floor(t)*331\\,900)+120*mod(t\\,1)',"+
+	const wide = "mandelbrot=s=3840x2160:r=30:start_scale=0.8,trim=end_frame=1,gblur=sigma=12,loop=-1:1,setpts=N/(30*TB)"
+	return fmt.Sprintf("%s,crop=1920:1080:x='mod(floor(t)*554\\,1600)+120*mod(t\\,1)':y='mod(floor(t)*262\\,900)+40*mod(t\\,1)',"+
 		"hue=H='floor(t)*1.3',trim=duration=%d,%s", wide, seconds, grain)
 }
 
