@@ -46,6 +46,7 @@ type world struct {
 	redisURL string // as workers and clients reach it: perhaps through something that breaks
 	s3URL    string
 	dir      string // programs and scratch: what runs from here is ours
+	policy   string // file of the policy; empty = the default
 	scratch  string
 	rdb      *redis.Client // straight to the server, for the audit
 	uploads  *s3store.Store
@@ -149,7 +150,7 @@ func (w *world) start(slot int, extra ...string) *worker {
 	args := append([]string{
 		"worker", "--redis-url", w.redisURL, "--store", "s3://parts", "--sources", "s3://uploads", "--s3-endpoint", w.s3URL,
 		"--scratch", w.scratch, "--models-dir", filepath.Join(repository(), "bin", "models"), "--engine-warm", "1", "--drain", drain,
-		"--log-level", "debug", "--admin-addr", "",
+		"--log-level", "debug", "--admin-addr", "", "--policy", w.policy,
 	}, extra...)
 	one.cmd = exec.Command(filepath.Join(w.dir, "ninefold"), args...)
 	one.cmd.Env = append(os.Environ(), "NINEFOLD_S3_ACCESS_KEY="+w.s3.AccessKey, "NINEFOLD_S3_SECRET_KEY="+w.s3.SecretKey)
@@ -167,6 +168,15 @@ func (w *world) start(slot int, extra ...string) *worker {
 	w.started = append(w.started, one)
 	w.mu.Unlock()
 	return one
+}
+
+// plainTiming has every message announced as soon as it is ready.
+func (w *world) plainTiming() {
+	w.t.Helper()
+	w.policy = filepath.Join(w.dir, "policy.yaml")
+	if err := os.WriteFile(w.policy, []byte("schema: ninefold.policy/1\nversion: plain\ntiming: plain\n"), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // ready waits until the worker takes jobs.
