@@ -5,8 +5,8 @@
 #   docker/build-image.sh [WORK]     as root; WORK (default bin/image) keeps the base and the layers between runs: about 4 GB
 #   SUITE=bookworm docker/build-image.sh bin/image-12     the same on Debian 12; the default is Debian 13, trixie
 #
-# Needs buildah, debootstrap and Go. Nothing of this machine stays in the image: mirrors and the Go toolchain are mounted or used for the
-# build stage only.
+# Needs buildah (and on Debian 13 its netavark), debootstrap and Go. Nothing of this machine stays in the image: mirrors and the Go toolchain
+# are mounted or used for the build stage only.
 set -Eeuo pipefail
 # shellcheck source=docker/debian.sh
 . "$(dirname "${BASH_SOURCE[0]}")/debian.sh"

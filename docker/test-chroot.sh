@@ -4,7 +4,7 @@
 #   docker/test-chroot.sh SUITE [PACKAGE...]     as root, e.g. docker/test-chroot.sh trixie ./transcode/vips; none = every package
 #
 # CHROOT (default bin/SUITE) keeps the release, its packages and its build cache between runs: about 6 GB. The tree that is tested is the one
-# this script lies in, without what git ignores; models, the font of emoji, Go, its modules and ../shared are this machine's, read-only.
+# this script lies in, without what git ignores; models, Go, its modules and ../shared are this machine's, read-only.
 # TEST_FLAGS are handed to go test. The result is printed at the end and kept in CHROOT.result.
 set -Eeuo pipefail
 # shellcheck source=docker/debian.sh
@@ -27,25 +27,6 @@ make_release() {
   touch "$chroot/.made"
 }
 
-# write_sources gives the chroot this machine's mirrors and proxies, for its own release.
-write_sources() {
-  sources "$suite" >"$chroot/etc/apt/sources.list"
-  apt-config dump | grep -iE '^Acquire::(http|https)::' >"$chroot/etc/apt/apt.conf.d/99-acquire" || true
-  cp -L /etc/resolv.conf /etc/hosts "$chroot/etc/"
-  cp -L /etc/ssl/certs/ca-certificates.crt "$chroot/etc/ssl/certs/" # a network may have authorities of its own
-  echo force-unsafe-io >"$chroot/etc/dpkg/dpkg.cfg.d/unsafe-io"     # nothing here outlives a power cut
-}
-
-# copy_tree puts what git knows of the tree, and what is new in it, into the chroot.
-copy_tree() {
-  rm -rf "$chroot/src/ninefold"
-  mkdir -p "$chroot/src/ninefold"
-  (cd "$root" && git ls-files -z --cached --others --exclude-standard | xargs -0 ls -d 2>/dev/null | tar -cf - --no-recursion -T -) |
-    tar -xf - -C "$chroot/src/ninefold"
-  mkdir -p "$chroot/src/ninefold/bin/tools"
-  [ ! -d "$root/bin/tools" ] || find "$root/bin/tools/" -maxdepth 1 -type f -exec cp -t "$chroot/src/ninefold/bin/tools" {} +
-}
-
 # seed_cache begins with this machine's build cache: what is compiled by another C compiler or linker has other keys in it.
 seed_cache() {
   local cache
@@ -62,14 +43,6 @@ enter() {
 
 # --- between: mounts ----------------------------------------------------------------------------------------------------------------
 
-# readonly_bind FROM TO: a bind mount that cannot be written through.
-readonly_bind() {
-  [ -e "$1" ] || return 0
-  mkdir -p "$2"
-  mount --bind "$1" "$2"
-  mount -o remount,bind,ro "$2"
-}
-
 mount_all() {
   mount -t proc proc "$CHROOT/proc"
   mount --rbind /sys "$CHROOT/sys"
@@ -79,7 +52,6 @@ mount_all() {
   readonly_bind "$GO_MODULES" "$CHROOT/root/go/pkg/mod"
   readonly_bind "$ROOT/../shared" "$CHROOT/src/shared"
   readonly_bind "$ROOT/bin/models" "$CHROOT/src/ninefold/bin/models"
-  readonly_bind /usr/local/share/fonts/ninefold "$CHROOT/usr/local/share/fonts/ninefold"
 }
 
 # --- inside -------------------------------------------------------------------------------------------------------------------------
@@ -145,7 +117,7 @@ for tool in debootstrap unshare chroot go git; do
   command -v "$tool" >/dev/null || fail "there is no $tool on PATH; install it (apt-get install debootstrap util-linux git) and run this again"
 done
 make_release
-write_sources
+write_sources "$suite"
 copy_tree
 seed_cache
 code=0
