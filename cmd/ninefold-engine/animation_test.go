@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/ninefold/ninefold/pipeline"
@@ -266,5 +267,55 @@ func TestAPNGIsTurned(t *testing.T) {
 		what := "orientation " + strconv.Itoa(int(orientation))
 		wantColour(t, what, pixelAt(t, dir, r, 500, c.x, c.y), [3]float64{255, 0, 0})
 		wantColour(t, what+", opposite", pixelAt(t, dir, r, 500, c.w-c.x, c.h-c.y), white)
+	}
+}
+
+// withoutFirstSample makes the second picture of a sequence its first: what the others are predicted from is missing. The picture that the
+// file shows first is an item of its own, and stays.
+func withoutFirstSample(t *testing.T, data []byte) []byte {
+	t.Helper()
+	data = bytes.Clone(data)
+	sizes, offsets := bytes.Index(data, []byte("stsz")), bytes.Index(data, []byte("stco"))
+	if sizes < 0 || offsets < 0 {
+		t.Fatal("no tables of samples")
+	}
+	const first, countAt = 16, 12
+	skip := binary.BigEndian.Uint32(data[sizes+first:])
+	at := data[offsets+countAt:]
+	binary.BigEndian.PutUint32(at, binary.BigEndian.Uint32(at)+skip)
+	n := int(binary.BigEndian.Uint32(data[sizes+countAt:]))
+	copy(data[sizes+first:], data[sizes+first+4:sizes+first+4*n])
+	return data
+}
+
+// A sequence whose pictures are predicted from others that are not there is the picture that it shows first, and never grey residue: the kind
+// of C046 in Nokia's conformance files, all the way through the engine.
+func TestSequenceThatDoesNotDecode(t *testing.T) {
+	t.Parallel()
+	out := filepath.Join(t.TempDir(), "a.avif")
+	film := []string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=s=96x64:r=5:d=2", "-c:v", "libaom-av1", "-cpu-used", "8", "-pix_fmt", "yuv420p", "-f", "avif", out}
+	if msg, err := exec.Command("ffmpeg", film...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, msg)
+	}
+	data, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, m, r := animated(t, data); !m.Animated || len(r.Part.Warnings) > 0 {
+		t.Errorf("whole: %+v, %q", m, r.Part.Warnings)
+	}
+	dir, m, r := animated(t, withoutFirstSample(t, data))
+	if m.Animated || r.Part.Kind != pipeline.KindPhoto || r.Part.Width != 96 || r.Part.Height != 64 {
+		t.Fatalf("broken: %+v, a %s of %d×%d", m, r.Part.Kind, r.Part.Width, r.Part.Height)
+	}
+	if len(r.Part.Warnings) != 1 || !strings.HasPrefix(r.Part.Warnings[0], "still: ") {
+		t.Errorf("broken: warnings %q", r.Part.Warnings)
+	}
+	shown := exec.Command("ffmpeg", "-v", "error", "-i", filepath.Join(dir, r.Part.Renditions[0].Path), "-f", "lavfi", "-i", "testsrc2=s=96x64:r=5:d=0.2",
+		"-lavfi", "[0:v]format=yuv420p[a];[1:v]format=yuv420p[b];[a][b]ssim=-", "-f", "null", "-")
+	log, err := shown.Output()
+	_, all, found := strings.Cut(string(log), "All:")
+	if like, _ := strconv.ParseFloat(strings.Fields(all + " 0")[0], 64); err != nil || !found || like < 0.8 {
+		t.Errorf("SSIM with the first picture: %q, %v", log, err)
 	}
 }
