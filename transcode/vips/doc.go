@@ -32,6 +32,12 @@
 //
 //   - HEIC of iOS 18: auxiliary and metadata references that name two pictures each: refused by libheif before 1.18; taken out before it
 //     sees the file (heif_mend.go), and Exif, which may be all that tells how the phone was held, is read by us (heif_exif.go).
+//   - Pictures beside the primary one without their decoder's configuration, which iPhones have written: refused by libheif before 1.21; taken
+//     out.
+//   - A last meta box that goes to the end of the file: taken by libheif of mdat only; its length is written.
+//   - Grey pictures in limited range: shown by libheif 1.15 as if the range were full; spread here (grey_range.go).
+//   - Nokia's conformance files C008, C014, C023 and C039 hold identity items and are read; C046, a sequence whose first pictures are missing,
+//     is the picture that it shows first.
 //   - HEIC and AVIF with a tone map (tmap, ISO 21496-1) beside the picture: read; in its place: the base picture is shown.
 //   - Identity items (iden): no data, refused by libheif before 1.18; the picture they show stands in for them.
 //   - Gain maps in JPEG (Ultra HDR), second eyes and motion videos (MPO, mpvd) behind the picture: read, the picture alone.

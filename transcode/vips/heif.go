@@ -54,6 +54,7 @@ var heifMends = []struct {
 	mend    func(data []byte) bool
 	preview bool // what is left is not the whole picture
 }{
+	{mend: withoutBareItems},
 	{mend: withoutIdentities},
 	{mend: withoutAux},
 	{mend: withBasePicture},

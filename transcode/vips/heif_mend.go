@@ -41,6 +41,46 @@ func renameReferences(data []byte, which func(reference) bool) bool {
 	return changed
 }
 
+// configurations are the properties without which a coded picture cannot be decoded.
+var configurations = map[string]string{"hvc1": "hvcC", "av01": "av1C"}
+
+// withoutBareItems takes out coded pictures that lack their configuration and that the primary picture is not made of. iPhones write such
+// beside sound ones, and libheif before 1.21 refuses the file for them ("No 'hvcC' box").
+func withoutBareItems(data []byte) bool {
+	parts, have, changed := madeOf(data), configured(data), false
+	left := maxIdentities
+	for _, it := range itemEntries(data) {
+		if config := configurations[it.kind]; config == "" || parts[it.id] || have[it.id] {
+			continue
+		}
+		if left--; left < 0 {
+			break
+		}
+		copy(it.head, "free")
+		redirect(data, it.id, 0, false)
+		changed = true
+	}
+	return changed
+}
+
+// configured lists the items that have a decoder's configuration.
+func configured(data []byte) map[uint32]bool {
+	out := map[uint32]bool{}
+	ipma, ok := newBoxReader().at(data, "meta", "iprp", "ipma")
+	if !ok {
+		return out
+	}
+	all := allProperties(data)
+	for _, a := range associations(ipma.body) {
+		for _, index := range a.indexes {
+			if i := int(index & a.mask()); i >= 1 && i <= len(all) && (all[i-1].kind == "hvcC" || all[i-1].kind == "av1C") {
+				out[a.item] = true
+			}
+		}
+	}
+	return out
+}
+
 // withoutIdentities takes out identity items (iden), which show another picture turned or cut. They have no data, for which libheif before
 // 1.18 refuses the file. Where the primary picture is made of one, the picture that it shows stands in for it: the turns and cuts become
 // that picture's own, after those that it has, and whoever names the identity item names the picture then.

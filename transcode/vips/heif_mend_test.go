@@ -66,6 +66,35 @@ func TestTodaysIPhones(t *testing.T) {
 	}
 }
 
+// A picture beside the primary one that lacks its decoder's configuration is passed over, whatever it is for; without that of the primary one
+// itself nothing can be shown.
+func TestPicturesWithoutConfiguration(t *testing.T) {
+	t.Parallel()
+	whole := phone{format: "yuv420p", colour: [][]byte{p3Profile(t)}, held: 6}.shoot(t, asP3(t, card(cardW, cardH)))
+	bare := func(it heicItem) heicItem {
+		it.boxes = slices.DeleteFunc(slices.Clone(it.boxes), func(b []byte) bool { return string(b[4:8]) == "hvcC" })
+		return it
+	}
+	const lone = 5000
+	for name, f := range map[string]heicFile{
+		"a matte":       whole.with(bare(aux(t, idAux, urnSky, idPicture))),
+		"a gain map":    whole.with(bare(aux(t, idAux, urnGainMap, idPicture))),
+		"what is alone": whole.with(heicItem{id: lone, kind: "hvc1", hidden: true, data: whole.items[0].data, boxes: [][]byte{ispe(tileSide, tileSide)}}),
+	} {
+		dir, file := staged(t, f.bytes())
+		r, err := process(t, dir, file)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		allRenditions(t, name, r, cardW, cardH, wholeCard)
+	}
+	dir, file := staged(t, whole.changed(func(it *heicItem) { *it = bare(*it) }).bytes())
+	if r, err := process(t, dir, file); err == nil {
+		t.Errorf("a picture without its own configuration: %v", r.Part.Warnings)
+	}
+}
+
 // A last box may say by a length of 0 that it goes to the end of the file, the one with the descriptions, too.
 func TestMetaToTheEnd(t *testing.T) {
 	t.Parallel()
