@@ -48,6 +48,10 @@ test: build models tools ## Set up, build, vet, and run every test against the r
 test-trixie: ## Run every test on Debian 13, in a chroot made from this machine's mirror (root). PACKAGES='./transcode/vips' runs some.
 	@docker/test-chroot.sh trixie $(PACKAGES)
 
+.PHONY: test-arm64
+test-arm64: ## Build for arm64 against Debian 13's libraries and run filters, known answers and a note under qemu, in a chroot (root, amd64).
+	@docker/test-arm64.sh
+
 .PHONY: bench-photo
 bench-photo: build ## Measure photos against libvips' own tools and against bimg alone; fails where a limit is missed.
 	@NINEFOLD_BENCH_BIN='$(CURDIR)/bin' go test -count=1 -timeout 30m -run '^TestBenchPhoto$$' -v ./transcode/vips
