@@ -10,6 +10,7 @@ import (
 	"math"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -338,15 +339,19 @@ func tabTo(t *testing.T, page *browsertest.Page, selector string) {
 	t.Fatalf("%s cannot be reached with the Tab key", selector)
 }
 
-// The whole way without a mouse: files, caption, crop, send, look, enlarge, close, seek.
+// The whole way without a mouse: files, caption, crop, send, look, enlarge, close, seek. The note is a WebM, which the system calls a video.
 func TestConsoleByKeyboard(t *testing.T) {
 	setUp(t)
 	s := album(t)
 	page := openConsole(t, startDev(t), 1360, 900)
 	tabTo(t, page, "#files")
-	files := []string{filepath.Join(s.dir, "dusk.jpg"), filepath.Join(s.dir, "note.ogg")}
+	note := filepath.Join(s.dir, "note.webm")
+	if out, err := exec.Command("ffmpeg", "-v", "error", "-i", filepath.Join(s.dir, "note.ogg"), "-c:a", "libopus", note).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	files := []string{filepath.Join(s.dir, "dusk.jpg"), note}
 	page.Do(chromedp.SetUploadFiles(chromedp.CSS("#files"), files)) // the system's own dialog has no page
-	page.Until(`document.querySelectorAll('.tile[data-state="ready"]').length === 2`)
+	page.Until(`document.querySelectorAll('.tile[data-state="ready"]').length === 2 && document.querySelectorAll(".tile.is-voice").length === 1`)
 	tabTo(t, page, `.tile [data-field="caption"]`)
 	press(page, "By keys alone")
 	tabTo(t, page, ".tile .button")
