@@ -66,6 +66,7 @@ var otherTypes = []otherType{
 	{0, "FORM", riffIs("AIFF"), Other{"AIFF", insteadSound}},
 	{0, "FORM", riffIs("AIFC"), Other{"AIFF", insteadSound}},
 	{0, "riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00", nil, Other{"Sony Wave64 (W64)", insteadSound}},
+	{0, "ADIF", nil, Other{"AAC in ADIF", insteadSound}},
 	{0, ".snd", nil, Other{"Sun audio (AU)", insteadSound}},
 	{0, "MThd", nil, Other{"MIDI", insteadSound}},
 	{0, "MAC ", nil, Other{"Monkey's Audio", insteadSound}},

@@ -54,6 +54,7 @@ func TestOtherMediaAreNamed(t *testing.T) {
 	}
 	for head, want := range map[string][2]string{
 		"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00": {"Wave64", "M4A"},
+		"ADIF\x40\x02\xb1\x10":                                 {"ADIF", "M4A"},
 		"RIFF\x00\x00\x00\x00AVI LIST":                         {"AVI", "MP4"},
 		"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa":     {"Windows Media", "M4A"},
 		"\x00\x00\x01\xba\x44\x00":                             {"MPEG", "MP4"},
