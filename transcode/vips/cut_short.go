@@ -62,7 +62,8 @@ func (s source) leftOfJPEG() rest {
 		return rest{}
 	}
 	l := s.countRows(failOnError, nil)
-	if segs, _, err := walkJPEG(data); err != nil {
+	segs, _, incomplete := walkJPEG(data)
+	if incomplete != nil {
 		ended, late := endedJPEG(data)
 		l.rows = max(l.rows, min(l.height, s.countRows(failOnWarning, ended).rows-late))
 		l.coarse = firstPassWhole(segs)
@@ -140,7 +141,8 @@ func (s source) endless() string {
 		if err != nil {
 			return ""
 		}
-		if _, _, err := walkJPEG(data); err != nil {
+		_, _, incomplete := walkJPEG(data)
+		if incomplete != nil {
 			return "truncated: the file does not end as a JPEG does; the foot of the picture may be missing"
 		}
 	}

@@ -28,8 +28,14 @@ func nameTable(source []byte) ([]byte, error) {
 		id   uint16
 		text string
 	}{
-		{nameCopyright, from.Name(nameCopyright)}, {nameFamily, family}, {nameStyle, "Regular"}, {nameUnique, family + ", of " + from.Name(nameUnique)},
-		{nameFull, family}, {nameVersion, from.Name(nameVersion)}, {namePostScript, "NinefoldEmoji"}, {nameLicence, from.Name(nameLicence)},
+		{nameCopyright, from.Name(nameCopyright)},
+		{nameFamily, family},
+		{nameStyle, "Regular"},
+		{nameUnique, family + ", of " + from.Name(nameUnique)},
+		{nameFull, family},
+		{nameVersion, from.Name(nameVersion)},
+		{namePostScript, "NinefoldEmoji"},
+		{nameLicence, from.Name(nameLicence)},
 		{nameLicenceURL, from.Name(nameLicenceURL)},
 	}
 	be := binary.BigEndian
