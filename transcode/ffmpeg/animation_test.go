@@ -182,7 +182,7 @@ func TestVideoArguments(t *testing.T) {
 			Color: transcode.VideoColor{Method: transcode.ColorMatrix, Matrix: "smpte170m", Range: "pc"},
 			Steps: []transcode.Step{{Op: pipeline.OpAdjust, Contrast: 0.5}},
 		},
-		Encode:  transcode.VideoEncode{CRF: 23, Preset: "veryfast", MaxRate: 1000, BufferSize: 2000, GOPSeconds: 2, AudioRate: 128_000},
+		Encode:  transcode.VideoEncode{CRF: 23, Preset: "veryfast", MaxRate: 1000, BufferSize: 2000, GOPSeconds: 2, AudioRate: 128_000, Channels: 2},
 		Posters: transcode.PosterTimes{WantedTick: -1, Ticks: []int{0, 30}},
 	}
 	j := videoJob{out: "o", plan: plan, src: fileSource(pipeline.File{Path: "in.mov", Type: pipeline.TypeMOV}, plan)}
@@ -224,7 +224,8 @@ func goldenParts() []string {
 		`[s22]settb=1/1000[s23] `,
 		"-map [s23] -f image2 -c:v rawvideo ", still + "2 o/poster-%d.rgb ",
 		"-map [s15] -map 0:1 -f mp4 -ac 2 -af atrim=start=0:end=3.000,aresample=async=1:first_pts=0 -ar 48000 -b:a 128000 ",
-		`-bsf:v setts=pts=PTS:dts=DTS:duration=max(DURATION\,3000),filter_units=pass_types=1|5|7|8 `, "-bufsize 2000 ",
+		`-bsf:v setts=pts=PTS:dts=DTS:duration=if(between(min(270000-PTS\,270000-STARTPTS-DTS+STARTDTS)\,900\,9000)\,`,
+		`min(270000-PTS\,270000-STARTPTS-DTS+STARTDTS)\,max(DURATION\,3000)),filter_units=pass_types=1|5|7|8 `, "-bufsize 2000 ",
 		"-c:a aac -c:v libx264 -color_primaries bt709 -color_range tv -color_trc bt709 -colorspace bt709 -crf 23 -dn -enc_time_base:v 1/90000 ",
 		"-fflags +bitexact -flags:a +bitexact -flags:v +bitexact -force_key_frames expr:gte(t,n_forced*2) -fps_mode:v vfr -level:v 4.0 ",
 		"-map_chapters -1 -map_metadata -1 -maxrate 1000 -movflags +faststart -pix_fmt yuv420p -preset veryfast -profile:v high -sn ",

@@ -84,13 +84,14 @@ func TestTranscodedStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	v, a := m.Video, m.Audio
-	if v.Profile != "High" || v.Level != 40 || v.Width != 320 || v.Height != 240 || v.FPS != 30 {
+	// The last picture stands until the sound ends, which moves the mean rate a little.
+	if v.Profile != "High" || v.Level != 40 || v.Width != 320 || v.Height != 240 || math.Abs(v.FPS-30) > 0.5 {
 		t.Errorf("video %+v", v)
 	}
 	if v.Matrix != "bt709" || v.Primaries != "bt709" || v.Transfer != "bt709" || v.Range != "tv" {
 		t.Errorf("colour %s %s %s %s", v.Matrix, v.Primaries, v.Transfer, v.Range)
 	}
-	if a == nil || a.SampleRate != 48_000 || a.Channels != 2 {
+	if a == nil || a.SampleRate != 48_000 || a.Channels != 1 { // one channel stays one
 		t.Errorf("audio %+v", a)
 	}
 	if r.Codecs != "avc1.640028,mp4a.40.2" || r.MIME != "video/mp4" || !r.Default || r.Bitrate <= 0 {
