@@ -27,22 +27,7 @@
 // shrinking it on the way to the master, the smallest raster that every picture of the plan can be made from. Orientation and edits
 // are applied to the master; each rendition is made from the smallest raster already there that is large enough.
 //
-// What phones write since 2023 and what Debian 12 (libheif 1.15.1, libvips 8.14.1, libde265 1.0.11, dav1d 1.0.0) makes of it, each tried there
-// and by the tests on Debian 13 (libheif 1.23.6, libvips 8.16.1); to be looked at again at every release:
-//
-//   - HEIC of iOS 18: auxiliary and metadata references that name two pictures each: refused by libheif before 1.18; taken out before it
-//     sees the file (heif_mend.go), and Exif, which may be all that tells how the phone was held, is read by us (heif_exif.go).
-//   - Pictures beside the primary one without their decoder's configuration, which iPhones have written: refused by libheif before 1.21; taken
-//     out.
-//   - A last meta box that goes to the end of the file: taken by libheif of mdat only; its length is written.
-//   - Grey pictures in limited range: shown by libheif 1.15 as if the range were full; spread here (grey_range.go).
-//   - Nokia's conformance files C008, C014, C023 and C039 hold identity items and are read; C046, a sequence whose first pictures are missing,
-//     is the picture that it shows first.
-//   - HEIC and AVIF with a tone map (tmap, ISO 21496-1) beside the picture: read; in its place: the base picture is shown.
-//   - Identity items (iden): no data, refused by libheif before 1.18; the picture they show stands in for them.
-//   - Gain maps in JPEG (Ultra HDR), second eyes and motion videos (MPO, mpvd) behind the picture: read, the picture alone.
-//   - Spatial photos (ster), depth, mattes, gain maps of one reference, 10 bits, 48 megapixels: read.
-//   - Layered HEVC (lhv1), H.264, VVC, JPEG, JPEG 2000 and plain pixels in a HEIC: not read; the preview, or unsupported_type with the name.
+// What newer phones write and older libraries do not read, and what is done about each: ../README.md.
 //
 // A new output format: a row in formats (encode.go), its walker's check in verify.go, a transcode.Format.
 package vips
