@@ -113,7 +113,7 @@ func everyCase(visit func(combination)) {
 	}
 }
 
-// want is moderation.md's table written a second time, as prose conditions, for combinations with the given config.
+// want is the policy's table written a second time, as prose conditions, for combinations with the given config.
 func (c combination) want() pipeline.Decision {
 	young := func(a pipeline.AgeBand) bool { return a == pipeline.Teen || a == pipeline.AgeUnknown || a == "" }
 	d := func(row int, a pipeline.Action, reason string) pipeline.Decision {

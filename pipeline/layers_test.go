@@ -19,7 +19,7 @@ import (
 
 const module = "github.com/ninefold/ninefold"
 
-// layers is the table of design.md section 3. Imports go to a smaller number, never sideways; cmd/* is layer 4 without being listed.
+// layers orders the packages. Imports go to a smaller number, never sideways; cmd/* is layer 4 without being listed.
 // A new package is added here first: the test fails on a package that has no layer.
 var layers = map[string]int{
 	"pipeline":                   0,

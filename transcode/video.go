@@ -101,7 +101,7 @@ func planVideo(item pipeline.Item, m pipeline.Media, prof Profile) (*VideoPlan, 
 	return plan, nil
 }
 
-// videoCodecs are the codecs media.md takes.
+// videoCodecs are the codecs that are taken, by ffmpeg's names.
 var videoCodecs = []string{"h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "h263"}
 
 // alphaDecoder is the decoder that gives the transparency of VP8 and VP9, which WebM keeps beside the pictures; ffmpeg's own drop it.
@@ -235,7 +235,8 @@ func wholeRate(m pipeline.Media) int64 {
 	return int64(math.Round(float64(m.Size) * 8000 / float64(m.DurationMS)))
 }
 
-// remuxLevel and remuxFPS are the H.264 level and the frame rate that are delivered as they come (media.md section 3).
+// remuxLevel and remuxFPS are the H.264 level and the frame rate that are delivered as they come: phones of the last ten years
+// decode them in hardware.
 const (
 	remuxLevel = 42
 	remuxFPS   = 60

@@ -7,7 +7,8 @@ import (
 // VoiceRate is the sample rate everything is decoded to and encoded at, Hz. Opus knows no other.
 const VoiceRate = 48_000
 
-// maxCopyRate is the highest bit rate of an Opus note that is passed on without encoding it again, bit/s (media.md §1).
+// maxCopyRate is the highest bit rate of an Opus note that is passed on without encoding it again, bit/s: more
+// would be delivered to people who pay for it without sounding better.
 const maxCopyRate = 40_000
 
 // VoicePlan is the work order for a voice note. What depends on the sound itself, its length and loudness, is decided by the numbers
@@ -23,7 +24,7 @@ type VoicePlan struct {
 	Profile  VoiceProfile `json:"profile"`
 }
 
-// voiceCodecs are the audio codecs of media.md's table, by ffmpeg's names, and those of phones' and browsers' recorders.
+// voiceCodecs are the audio codecs that are taken, by ffmpeg's names: those of phones' and browsers' recorders and of messengers.
 var voiceCodecs = map[string]bool{
 	"opus": true, "aac": true, "mp3": true, "vorbis": true, "flac": true, "alac": true, "amr_nb": true, "amr_wb": true,
 	"adpcm_ima_qt": true, "adpcm_ima_wav": true, "adpcm_ms": true,

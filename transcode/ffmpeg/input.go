@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// probeBytes and probeMicros bound how far ffmpeg looks for streams (reliability.md, table of limits).
+	// probeBytes and probeMicros bound how far ffmpeg looks for streams, bytes and microseconds.
 	probeBytes  = 5_000_000
 	probeMicros = 5_000_000
 	// maxStreams bounds a 10,000-stream container; above it nothing is opened.
@@ -22,7 +22,7 @@ const (
 	maxImagePixels = 65_000_000
 )
 
-// decoders are the only ones that may be opened on a sender's bytes: the codecs of media.md's tables and what phones of the last
+// decoders are the only ones that may be opened on a sender's bytes: the codecs that the README names and what phones of the last
 // twenty years put into their containers. A file with a stream of another codec is CodeUnsupportedType.
 var decoders = []string{
 	"opus", "libopus", "aac", "mp3float", "mp3", "vorbis", "flac", "alac", "amrnb", "amrwb", "adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms",

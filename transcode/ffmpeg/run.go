@@ -22,7 +22,7 @@ import (
 const (
 	// stderrCap is how much of a program's log is kept, bytes: hostile files can cause megabytes of warnings.
 	stderrCap = 64 << 10
-	// maxAlloc is the largest single block ffmpeg may allocate, bytes (reliability.md, table of limits).
+	// maxAlloc is the largest single block ffmpeg may allocate, bytes.
 	maxAlloc = 536_870_912
 	// waitDelay is how long pipes may stay open after the process is dead.
 	waitDelay = 2 * time.Second

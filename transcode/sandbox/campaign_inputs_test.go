@@ -118,7 +118,7 @@ func named(t *testing.T, all []input, name string) []byte {
 	return all[at].data
 }
 
-// gifBomb is the file of reliability.md: it cost bimg 17 GB and 96 s.
+// gifBomb is a file that cost bimg alone 17 GB and 96 s.
 func gifBomb() []byte {
 	le := binary.LittleEndian
 	out := le.AppendUint16(le.AppendUint16([]byte("GIF89a"), 16), 16)

@@ -24,7 +24,7 @@ import (
 	"github.com/ninefold/ninefold/transcode"
 )
 
-// The campaigns of reliability.md section 3 that concern hostile files run here, through the whole pipeline and the real engine: in their
+// The campaigns that concern hostile files run here, through the whole pipeline and the real engine: in their
 // short form with every go test, in their long form with make hostile, which prints one JSON line per row.
 
 // rig is a worker without a queue: pipeline, engines and a store.

@@ -17,7 +17,7 @@ import (
 	"github.com/ninefold/ninefold/pipeline"
 )
 
-// Bounds of the campaigns, from reliability.md section 3.
+// Bounds of the campaigns.
 const (
 	workerGrowth = 64 << 20 // bytes, C7
 	refuseWithin = 250 * time.Millisecond

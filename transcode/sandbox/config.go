@@ -38,7 +38,7 @@ type Limits struct {
 	Verify   time.Duration
 }
 
-// DefaultConfig returns limits from reliability.md; a video's is generous because a slow machine is no fault of the file.
+// DefaultConfig returns the limits of a worker; a video's is generous because a slow machine is no fault of the file.
 func DefaultConfig() Config {
 	return Config{
 		Scratch: filepath.Join(os.TempDir(), "ninefold"), Sandbox: BestEffort,

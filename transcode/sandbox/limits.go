@@ -10,7 +10,7 @@ import (
 )
 
 // hardLimits bound each process of an engine; the worker sets them from outside before it sends the first byte, and the engine cannot
-// raise them (syscalls.go). reliability.md is the source of the numbers.
+// raise them (syscalls.go).
 //
 // The kernel counts RLIMIT_NPROC per user, all workers of that user together, and never for root: it is a last line, far away. What
 // bounds one engine is the watch (watch.go).
