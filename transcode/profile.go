@@ -141,7 +141,7 @@ type ImageSpec struct {
 // MiB is 2^20 bytes.
 const MiB = 1 << 20
 
-// DefaultProfile returns the measured defaults. What each number is, and where it is from, stands beside it.
+// DefaultProfile returns the measured defaults. What each number is, and its unit, stands at its field.
 func DefaultProfile() Profile {
 	return Profile{Voice: defaultVoice(), Photo: defaultPhoto(), Video: defaultVideo()}
 }
