@@ -167,6 +167,18 @@ func announcedAfter(m pipeline.Manifest, end time.Time) float64 {
 	return end.Sub(m.CreatedAt).Seconds()
 }
 
+// film sends the i-th film to somebody, on a machine that is as busy as it is then.
+func (r *rig) film(t *testing.T, l *laborious, i int, change func(*pipeline.Recipient)) pipeline.Manifest {
+	t.Helper()
+	l.load = loadOf(i)
+	key := fmt.Sprintf("film-%d", i)
+	r.upload(t, key, "film  "+key)
+	j := job(fmt.Sprintf("j%d", i), key)
+	j.Items[0].Kind = pipeline.KindAuto
+	change(&j.Recipients[0])
+	return r.run(t, j, pipeline.RunOptions{})
+}
+
 // times sends n messages with a film of their own to somebody and returns when each is announced, seconds.
 func times(t *testing.T, n int, timing moderation.Timing, teen pipeline.Action, shows pipeline.Level, change func(*pipeline.Recipient)) []float64 {
 	t.Helper()
@@ -174,13 +186,7 @@ func times(t *testing.T, n int, timing moderation.Timing, teen pipeline.Action, 
 	r.mod.Facts = level(shows)
 	var all []float64
 	for i := range n {
-		l.load = loadOf(i)
-		key := fmt.Sprintf("film-%d", i)
-		r.upload(t, key, "film  "+key)
-		j := job(fmt.Sprintf("j%d", i), key)
-		j.Items[0].Kind = pipeline.KindAuto
-		change(&j.Recipients[0])
-		m := r.run(t, j, pipeline.RunOptions{})
+		m := r.film(t, l, i, change)
 		if m.NotBefore != nil && !m.FinishedAt.Equal(*m.NotBefore) {
 			t.Fatalf("finished at %s, not before %s", m.FinishedAt, m.NotBefore)
 		}
@@ -295,13 +301,7 @@ func TestNoClockTellsOfACopy(t *testing.T) {
 		l.copies = true
 		var all []float64
 		for i := range 8 {
-			l.load = loadOf(i)
-			key := fmt.Sprintf("film-%d", i)
-			r.upload(t, key, "film  "+key)
-			j := job(fmt.Sprintf("j%d", i), key)
-			j.Items[0].Kind = pipeline.KindAuto
-			change(&j.Recipients[0])
-			m := r.run(t, j, pipeline.RunOptions{})
+			m := r.film(t, l, i, change)
 			all = append(all, announcedAfter(m, l.clock.Now()))
 			if least := (l.load.render + 2*l.load.read + l.load.judge).Seconds(); all[i] < least {
 				t.Errorf("%s: message %d is announced after %.2f s, one that is made anew takes %.2f s", who, i, all[i], least)
