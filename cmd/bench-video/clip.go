@@ -25,10 +25,10 @@ type clips struct {
 const grain = "noise=alls=3:allf=t"
 
 // talkingScene is a room in which a head sways and a mouth moves.
-func talkingScene(seconds int) string {
-	const room = "mandelbrot=s=1920x1080:r=30:start_scale=0.9,trim=end_frame=1,loop=-1:1,setpts=N/(30*TB)"
-	const head = "color=c=0xC09070:s=420x560:r=30,format=yuva420p,geq=lum='p(X,Y)+20*X/W':cb='p(X,Y)':cr='p(X,Y)':a='255*lt(hypot((X-W/2)/W,(Y-H/2)/H),0.5)'," +
-		"trim=end_frame=1,loop=-1:1,setpts=N/(30*TB)"
+func talkingScene(seconds, fps int) string {
+	room := standing(fmt.Sprintf("mandelbrot=s=1920x1080:r=%d:start_scale=0.9", fps), fps)
+	head := standing(fmt.Sprintf("color=c=0xC09070:s=420x560:r=%d,format=yuva420p,"+
+		"geq=lum='p(X,Y)+20*X/W':cb='p(X,Y)':cr='p(X,Y)':a='255*lt(hypot((X-W/2)/W,(Y-H/2)/H),0.5)'", fps), fps)
 	return fmt.Sprintf("%s[room];%s[head];[room][head]overlay=x='750+18*sin(2*t)':y='300+10*sin(3*t)',"+
 		"drawbox=x=900:y=720:w=120:h=24+24*lt(mod(t\\,0.4)\\,0.2):c=0x602020:t=fill,trim=duration=%d,%s", room, head, seconds, grain)
 }
@@ -36,9 +36,14 @@ func talkingScene(seconds int) string {
 // restlessScene pans over a picture and cuts to another part of it, in other colours, every second. Half of its frames must be scored, as of
 // real restless clips.
 func restlessScene(seconds int) string {
-	const wide = "mandelbrot=s=3840x2160:r=30:start_scale=0.8,trim=end_frame=1,gblur=sigma=12,loop=-1:1,setpts=N/(30*TB)"
+	wide := standing("mandelbrot=s=3840x2160:r=30:start_scale=0.8,gblur=sigma=12", 30)
 	return fmt.Sprintf("%s,crop=1920:1080:x='mod(floor(t)*554\\,1600)+120*mod(t\\,1)':y='mod(floor(t)*262\\,900)+40*mod(t\\,1)',"+
 		"hue=H='floor(t)*1.3',trim=duration=%d,%s", wide, seconds, grain)
+}
+
+// standing is the first frame of a source, for ever. It is computed once.
+func standing(source string, fps int) string {
+	return fmt.Sprintf("%s,trim=end_frame=1,loop=-1:1,setpts=N/(%d*TB)", source, fps)
 }
 
 func noiseScene(seconds int) string {
@@ -55,10 +60,10 @@ func makeClips(ctx context.Context, dir string) (clips, error) {
 	in := func(name string) string { return filepath.Join(dir, name) }
 	c := clips{talking: in("talking.mp4"), restless: in("restless.mp4"), copy30: in("copy30.mp4"), copy60: in("copy60.mp4"), large: in("large.mp4")}
 	for _, f := range []struct{ scene, settings, path string }{
-		{talkingScene(20), phoneSettings, c.talking},
+		{talkingScene(20, 30), phoneSettings, c.talking},
 		{restlessScene(20), phoneSettings, c.restless},
-		{talkingScene(20), copySettings, c.copy30},
-		{strings.ReplaceAll(strings.ReplaceAll(talkingScene(20), "r=30", "r=60"), "30*TB", "60*TB"), copySettings, c.copy60},
+		{talkingScene(20, 30), copySettings, c.copy30},
+		{talkingScene(20, 60), copySettings, c.copy60},
 	} {
 		if err := film(ctx, f.scene, f.settings, f.path); err != nil {
 			return c, err

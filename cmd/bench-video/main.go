@@ -24,16 +24,14 @@ import (
 
 // The limits: ratios of CPU to CPU, and memory.
 const (
-	mostTalking    = 1.25 // of a bare transcode, where every frame is judged
-	mostRestless   = 1.50
-	mostUnjudged   = 1.05 // where nobody's decision depends on what the clip shows
-	mostOfUsual    = 0.75
-	mostCopy30     = 0.35 // a remux that is judged, of the transcode of the same file that is judged
-	mostCopy60     = 0.55
-	mostCopy       = 0.15 // a remux that is not
-	mostGrowthMiB  = 32   // of the worker's own memory by a file of the largest size
-	talkingSeconds = 60   // of the clips whose classifier calls are counted
-	noiseSeconds   = 180
+	mostTalking   = 1.25 // of a bare transcode, where every frame is judged
+	mostRestless  = 1.50
+	mostUnjudged  = 1.05 // where nobody's decision depends on what the clip shows
+	mostOfUsual   = 0.75
+	mostCopy30    = 0.35 // a remux that is judged, of the transcode of the same file that is judged
+	mostCopy60    = 0.55
+	mostCopy      = 0.15 // a remux that is not
+	mostGrowthMiB = 32   // of the worker's own memory by a file of the largest size
 )
 
 func main() { os.Exit(exitCode()) }
@@ -159,7 +157,7 @@ func (b *bench) longer(ctx context.Context, ours *ours, c clips) error {
 	}
 	fmt.Fprintln(b.out)
 	for _, l := range []struct{ name, scene string }{
-		{"60 s, a talking head", talkingScene(talkingSeconds)}, {"60 s, restless", restlessScene(talkingSeconds)}, {"180 s of noise", noiseScene(noiseSeconds)},
+		{"60 s, a talking head", talkingScene(60, 30)}, {"60 s, restless", restlessScene(60)}, {"180 s of noise", noiseScene(180)},
 	} {
 		clip := beside(c.talking, "longer.mp4")
 		if err := film(ctx, l.scene, phoneSettings, clip); err != nil {
