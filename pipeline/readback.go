@@ -22,8 +22,8 @@ func (it *itemRun) screen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	made := back.Ambiguous
-	if made {
+	recoded := back.Ambiguous
+	if recoded {
 		if back, err = it.recode(ctx, back); err != nil {
 			return err
 		}
@@ -48,7 +48,7 @@ func (it *itemRun) screen(ctx context.Context) error {
 	switch {
 	case err != nil:
 		it.Log.Warn("scan", "job_id", it.job.JobID, "item_id", it.item.ID, "error", err)
-	case !made:
+	case !recoded: // the paces are of a look alone
 		it.learn(ctx, it.rendered.Part, back.Screen, read.Sub(begun), it.Now().Sub(read))
 	}
 	return it.refusedToAll()

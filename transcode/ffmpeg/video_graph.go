@@ -165,9 +165,7 @@ func colour(v *ff.Stream, p transcode.VideoPicture) *ff.Stream {
 			"in_color_matrix": scaleMatrix(c.Matrix), "in_range": c.Range, "out_color_matrix": "bt709", "out_range": "tv",
 		}).Filter("format", ff.Args{"yuv420p"}))
 	}
-	same := scaleMatrix(c.Matrix)
-	v = resize(v, p, ff.KwArgs{"in_color_matrix": same, "out_color_matrix": same, "in_range": c.Range, "out_range": c.Range}).
-		Filter("format", ff.Args{"yuv420p10le"})
+	v = resizeAlone(v, p).Filter("format", ff.Args{"yuv420p10le"})
 	read := ff.KwArgs{"min": c.Matrix, "pin": c.Primaries, "tin": c.Transfer, "rin": c.Range}
 	if c.Method == transcode.ColorGamut {
 		return tag(v.Filter("zscale", nil, read, ff.KwArgs{"p": "bt709", "m": "bt709", "t": "bt709", "r": "tv"}).Filter("format", ff.Args{"yuv420p"}))
@@ -186,13 +184,18 @@ func standardDefinition(matrix string) bool { return matrix == "smpte170m" || ma
 // fromSD converts the matrix on the scaled picture: swscale, which would do both at once, takes more than half as long as the encoder for it.
 func fromSD(v *ff.Stream, p transcode.VideoPicture) *ff.Stream {
 	c := p.Color
-	same := scaleMatrix(c.Matrix)
-	return resize(v, p, ff.KwArgs{"in_color_matrix": same, "out_color_matrix": same, "in_range": c.Range, "out_range": c.Range}).
+	return resizeAlone(v, p).
 		Filter("format", ff.Args{"yuv420p"}).
 		Filter("zscale", nil, ff.KwArgs{
 			"min": c.Matrix, "rin": c.Range, "cin": "left", "m": "bt709", "r": "tv", "c": "left", "f": "bicubic", "d": "none",
 		}).
 		Filter("format", ff.Args{"yuv420p"})
+}
+
+// resizeAlone scales and leaves the colours as they are.
+func resizeAlone(v *ff.Stream, p transcode.VideoPicture) *ff.Stream {
+	same := scaleMatrix(p.Color.Matrix)
+	return resize(v, p, ff.KwArgs{"in_color_matrix": same, "out_color_matrix": same, "in_range": p.Color.Range, "out_range": p.Color.Range})
 }
 
 func resize(v *ff.Stream, p transcode.VideoPicture, color ff.KwArgs) *ff.Stream {

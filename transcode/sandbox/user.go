@@ -94,18 +94,13 @@ func openTo(scratch string) error {
 
 // try becomes a user, whom a container may not know, and looks whether it can pass into the scratch directory and run the programs.
 func try(scratch string, programs []string) error {
-	done := make(chan error)
-	onThrowawayThread(func() {
-		err := user(firstUser).become()
-		if err == nil {
-			err = reach(scratch, unix.X_OK)
-			for _, p := range programs {
-				err = errors.Join(err, reach(p, unix.R_OK|unix.X_OK))
-			}
+	return user(firstUser).do(func() error {
+		err := reach(scratch, unix.X_OK)
+		for _, p := range programs {
+			err = errors.Join(err, reach(p, unix.R_OK|unix.X_OK))
 		}
-		done <- err
+		return err
 	})
-	return <-done
 }
 
 // reach reports whether the calling thread's user may do something with a path.
@@ -134,7 +129,7 @@ func (u user) become() error {
 	return nil
 }
 
-// do runs f as the user: what the kernel lets only the same user do to a process, as setting its limits.
+// do runs f as the user: what the kernel lets only the same user do, as setting a process's limits, or what is to be tried as it.
 func (u user) do(f func() error) error {
 	if u == 0 {
 		return f()
